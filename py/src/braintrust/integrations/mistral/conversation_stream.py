@@ -1,0 +1,377 @@
+"""Folds the events of a streamed conversation into the response they add up to.
+
+Recorded streams show what the documentation does not: every event of an entry carries the entry's id, while
+`output_index` may be missing; executions overlap; there is no event for the end of a message; and `content_index`
+tells the chunks of a message apart.
+"""
+
+import time
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+from .operations import Arrival
+from .payloads import is_given
+
+
+_Fields: TypeAlias = dict[str, Any]
+
+
+class ConversationAccumulator:
+    """The response that a conversation's events add up to, folded in constant work and memory per event."""
+
+    __slots__ = ("_arrivals", "_entries", "_fields", "_message", "first_output")
+
+    def __init__(self) -> None:
+        self.first_output: float | None = None
+        self._fields: _Fields = {"object": "conversation.response"}
+        self._entries: dict[str, _Entry] = {}
+        self._arrivals: dict[int, Arrival] = {}
+        # The message that the last text went to: nearly every event of a stream goes on there.
+        self._message: _Message | None = None
+
+    @property
+    def arrivals(self) -> Mapping[int, Arrival]:
+        """When the events of each output arrived, by its index; filled by `response`."""
+        return self._arrivals
+
+    def add(self, event: Any) -> None:
+        """Fold one of the SDK's `ConversationEvents`; types that nobody knows yet leave no trace."""
+        data = event.data
+        message = self._message
+        if message is not None and data.type == "message.output.delta":
+            text = data.content
+            if type(text) is str and data.id == message.id and data.content_index == message.text_index:
+                message.text.add(text)
+                message.last = data
+                return
+        self._add(data)
+
+    def response(self) -> _Fields:
+        """Return the events so far as a `ConversationResponse` in plain form, with the SDK's chunks inside.
+
+        A `conversation.response.error` event, which no unstreamed response has, stands under `error`.
+        """
+        entries = list(self._entries.values())
+        # The SDK's models turn a missing output_index into 0: only where every entry brought one does it order them.
+        if all(entry.index is not None for entry in entries):
+            entries.sort(key=lambda entry: entry.index or 0)
+        outputs = [entry.finish() for entry in entries]
+        self._arrivals = {index: entry.arrival() for index, entry in enumerate(entries)}
+        return {**self._fields, "outputs": outputs}
+
+    def _add(self, data: Any) -> None:
+        kind = data.type
+        if kind == "UNKNOWN":
+            # SDK 2.x and 3.x wrap what they cannot validate; a known event with a new kind of chunk is one of these.
+            data = types.SimpleNamespace(**data.raw)
+            kind = data.type
+        if kind == "conversation.response.started":
+            self._fields["conversation_id"] = data.conversation_id
+        elif kind == "conversation.response.done":
+            self._fields["usage"] = data.usage
+        elif kind == "conversation.response.error":
+            self._fields["error"] = {"message": data.message, "code": getattr(data, "code", None)}
+        elif kind in _ENTRY_CLASSES:
+            self._add_to_entry(kind, data)
+
+    def _add_to_entry(self, kind: str, data: Any) -> None:
+        now = time.time()
+        entry = self._entries.get(data.id)
+        if entry is None:
+            entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now)
+        entry.take(kind, data, now)
+        if isinstance(entry, _Message):
+            if not data.content:
+                # The first delta of a message may be empty: no output yet.
+                return
+            self._message = entry
+        if self.first_output is None:
+            self.first_output = now
+
+
+class _Entry:
+    """One entry of `outputs` while its events arrive."""
+
+    __slots__ = ("fields", "first_arrival", "id", "index", "last", "last_arrival")
+
+    type: str
+    copied: tuple[str, ...] = ()
+    """Fields that events bring as the entry has them, not all of them on each event."""
+
+    def __init__(self, data: Any, now: float) -> None:
+        self.fields: _Fields = {}
+        self.id = data.id
+        self.index = _index(data)
+        self.last = data
+        self.first_arrival = now
+        self.last_arrival: float | None = None
+        self._copy("created_at", data)
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        """Fold one more event of this entry, of type `kind`, seen at `now`."""
+        self.last = data
+        for name in self.copied:
+            self._copy(name, data)
+
+    def finish(self) -> _Fields:
+        """Return the entry in plain form, by the names of the unstreamed one."""
+        return {"object": "entry", "type": self.type, "id": self.id, **self.fields}
+
+    def arrival(self) -> Arrival:
+        """Return when this process saw the entry's events."""
+        return Arrival(self.first_arrival, self.last_arrival)
+
+    def _copy(self, name: str, data: Any, to: str | None = None) -> None:
+        value = getattr(data, name, None)
+        if is_given(value):
+            self.fields[to or name] = value
+
+
+class _Message(_Entry):
+    __slots__ = ("_chunks", "_open", "text", "text_index")
+
+    type = "message.output"
+    copied = ("model", "agent_id")
+
+    def __init__(self, data: Any, now: float) -> None:
+        super().__init__(data, now)
+        # In order of arrival, with the content_index each came under; and the latest of each content_index.
+        self._chunks: list[tuple[int, _Chunk]] = []
+        self._open: dict[int, _Chunk] = {}
+        # The content_index whose strings may go straight to `text`.
+        self.text_index: int | None = None
+        self.text = _Pieces()
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        super().take(kind, data, now)
+        index = _content_index(data)
+        chunk = self._open.get(index)
+        if chunk is None or not chunk.take(data.content):
+            chunk = self._open[index] = _chunk(data.content)
+            self._chunks.append((index, chunk))
+        if isinstance(chunk, _Text):
+            self.text_index, self.text = index, chunk.text
+        else:
+            self.text_index = None
+
+    def finish(self) -> _Fields:
+        # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
+        self._copy("created_at", self.last, to="completed_at")
+        return {**super().finish(), "role": "assistant", "content": self._content()}
+
+    def _content(self) -> Any:
+        chunks = [chunk for _, chunk in sorted(self._chunks, key=lambda item: item[0])]
+        if len(chunks) == 1 and isinstance(chunks[0], _Text) and chunks[0].bare:
+            return chunks[0].text.value()
+        return [chunk.finish() for chunk in chunks]
+
+
+class _ToolExecution(_Entry):
+    __slots__ = ("_arguments",)
+
+    type = "tool.execution"
+    copied = ("name", "model", "agent_id", "info")
+
+    def __init__(self, data: Any, now: float) -> None:
+        super().__init__(data, now)
+        self._arguments = _Arguments()
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        super().take(kind, data, now)
+        self._arguments.take(data)
+        if kind == "tool.execution.done":
+            self._copy("created_at", data, to="completed_at")
+            self.last_arrival = now
+
+    def finish(self) -> _Fields:
+        return {**super().finish(), **self._arguments.finish()}
+
+
+class _FunctionCall(_Entry):
+    __slots__ = ("_arguments",)
+
+    type = "function.call"
+    copied = ("name", "tool_call_id", "model", "agent_id", "confirmation_status")
+
+    def __init__(self, data: Any, now: float) -> None:
+        super().__init__(data, now)
+        self._arguments = _Arguments()
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        super().take(kind, data, now)
+        self._arguments.take(data)
+        self.last_arrival = now
+
+    def finish(self) -> _Fields:
+        return {**super().finish(), **self._arguments.finish()}
+
+
+class _Handoff(_Entry):
+    __slots__ = ()
+
+    type = "agent.handoff"
+    copied = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        super().take(kind, data, now)
+        if kind == "agent.handoff.done":
+            self._copy("created_at", data, to="completed_at")
+            self.last_arrival = now
+
+
+_ENTRY_CLASSES: dict[str, type[_Entry]] = {
+    "message.output.delta": _Message,
+    "tool.execution.started": _ToolExecution,
+    "tool.execution.delta": _ToolExecution,
+    "tool.execution.done": _ToolExecution,
+    "function.call.delta": _FunctionCall,
+    "agent.handoff.started": _Handoff,
+    "agent.handoff.done": _Handoff,
+}
+
+
+class _Pieces:
+    """A text that arrives in pieces."""
+
+    __slots__ = ("_joined", "_recent")
+
+    # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
+    _MOST = 128
+
+    def __init__(self) -> None:
+        self._joined: list[str] = []
+        self._recent: list[str] = []
+
+    def add(self, piece: str) -> None:
+        recent = self._recent
+        recent.append(piece)
+        if len(recent) >= self._MOST:
+            self._joined.append("".join(recent))
+            recent.clear()
+
+    def value(self) -> str:
+        return "".join([*self._joined, *self._recent])
+
+
+class _Arguments:
+    """The arguments of a call, which arrive in pieces split anywhere, or as one object, or (in old events) not at all."""
+
+    __slots__ = ("_object", "_text")
+
+    def __init__(self) -> None:
+        self._text: _Pieces | None = None
+        self._object: Any = None
+
+    def take(self, data: Any) -> None:
+        piece = getattr(data, "arguments", None)
+        if isinstance(piece, str):
+            if self._text is None:
+                self._text = _Pieces()
+            self._text.add(piece)
+        elif is_given(piece):
+            self._object = piece
+
+    def finish(self) -> _Fields:
+        if self._object is not None:
+            return {"arguments": self._object}
+        return {} if self._text is None else {"arguments": self._text.value()}
+
+
+class _Chunk:
+    """One chunk of a message's content while its deltas arrive."""
+
+    __slots__ = ()
+
+    def take(self, content: Any) -> bool:
+        """Fold a delta into this chunk, or return that it is a chunk of its own."""
+        return False
+
+    def finish(self) -> Any:
+        """Return the chunk in plain form, or the SDK's own where nothing was folded."""
+        raise NotImplementedError
+
+
+class _Text(_Chunk):
+    __slots__ = ("bare", "text")
+
+    def __init__(self, content: Any) -> None:
+        self.text = _Pieces()
+        self.bare = True
+        """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
+        self.take(content)
+
+    def take(self, content: Any) -> bool:
+        if isinstance(content, str):
+            self.text.add(content)
+        elif _field(content, "type") == "text":
+            self.bare = False
+            self.text.add(_field(content, "text") or "")
+        else:
+            return False
+        return True
+
+    def finish(self) -> _Fields:
+        return {"type": "text", "text": self.text.value()}
+
+
+class _Thinking(_Chunk):
+    __slots__ = ("_fields", "_parts")
+
+    def __init__(self, content: Any) -> None:
+        self._fields: _Fields = {}
+        self._parts: list[_Chunk] = []
+        self.take(content)
+
+    def take(self, content: Any) -> bool:
+        if isinstance(content, str) or _field(content, "type") != "thinking":
+            return False
+        thinking = _field(content, "thinking")
+        for part in thinking if isinstance(thinking, list) else [thinking]:
+            if part is not None and not (self._parts and self._parts[-1].take(part)):
+                self._parts.append(_chunk(part))
+        for name in ("signature", "closed"):
+            if is_given(_field(content, name)):
+                self._fields[name] = _field(content, name)
+        return True
+
+    def finish(self) -> _Fields:
+        return {"type": "thinking", "thinking": [part.finish() for part in self._parts], **self._fields}
+
+
+class _Whole(_Chunk):
+    """A chunk that comes in one piece: a citation, a file, an image, and whatever comes next."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def finish(self) -> Any:
+        return self._content
+
+
+def _chunk(content: Any) -> _Chunk:
+    kind = "text" if isinstance(content, str) else _field(content, "type")
+    if kind == "text":
+        return _Text(content)
+    if kind == "thinking":
+        return _Thinking(content)
+    return _Whole(content)
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return a field of a chunk, which inside an unknown event is a dict."""
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+def _index(data: Any) -> int | None:
+    """Return the output index that an event really brought."""
+    names: Iterable[str] = getattr(data, "__pydantic_fields_set__", ("output_index",))
+    index = getattr(data, "output_index", None)
+    return index if "output_index" in names and isinstance(index, int) else None
+
+
+def _content_index(data: Any) -> int:
+    index = getattr(data, "content_index", None)
+    return index if isinstance(index, int) else 0

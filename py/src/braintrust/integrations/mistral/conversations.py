@@ -1,0 +1,254 @@
+"""What a conversation logs: its request, its response, and the response's entries as child spans.
+
+Only plain values are read here; the shapes are those of Mistral's OpenAPI document, and where recorded traffic differs
+from it a comment says so.
+"""
+
+import datetime
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from braintrust.span_types import SpanTypeAttribute
+
+from .conversation_stream import ConversationAccumulator
+from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement
+from .payloads import Loggable, given, plain
+from .usage import usage_metrics
+
+
+_REQUEST_METADATA = {
+    "model",
+    "conversation_id",
+    "agent_id",
+    "agent_version",
+    "instructions",
+    "tools",
+    "completion_args",
+    "guardrails",
+    "handoff_execution",
+    "store",
+    "name",
+    "description",
+    "from_entry_id",
+    "tool_confirmations",
+}
+_LOOKUP_PARAMETERS = {"conversation_id", "page", "page_size", "metadata"}
+_APPROVALS = {"allow": "approved", "allowed": "approved", "deny": "denied", "denied": "denied"}
+_TOOL_FAILURE = "Error executing tool"
+
+
+def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
+    """Return what the arguments of `start`, `append` or `restart` log."""
+    metadata: dict[str, Loggable] = {"provider": "mistral", "stream": stream, **given(arguments, _REQUEST_METADATA)}
+    # The request's own metadata would mix with the span's.
+    metadata.update({f"request_{name}": value for name, value in given(arguments, {"metadata"}).items()})
+    inputs = plain(arguments.get("inputs"))
+    return Request(inputs, metadata, tuple(_settlements(arguments.get("conversation_id"), inputs, metadata)))
+
+
+def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
+    """Return what a `ConversationResponse` logs, made plain; `arrivals` is empty for an unstreamed one."""
+    if not isinstance(response, dict):
+        return Outcome(output=response)
+    outputs = response.get("outputs")
+    entries = [entry for entry in outputs if isinstance(entry, dict)] if isinstance(outputs, list) else []
+    usage = response.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    metadata: dict[str, Loggable] = {
+        "model": next((entry["model"] for entry in entries if entry.get("model")), None),
+        "conversation_id": response.get("conversation_id"),
+        "object": response.get("object"),
+        "connectors": usage.get("connectors"),
+        "response_guardrails": response.get("guardrails"),
+    }
+    return Outcome(
+        output=outputs,
+        metadata=_known(metadata),
+        metrics=usage_metrics(usage),
+        children=_children(outputs, response.get("conversation_id"), arrivals),
+        error=_error_text(response.get("error")),
+    )
+
+
+def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of `get`, `list`, `delete`, `get_history` or `get_messages` log."""
+    metadata: dict[str, Loggable] = {"provider": "mistral", **given(arguments, {"conversation_id"})}
+    return Request(given(arguments, _LOOKUP_PARAMETERS) or None, metadata)
+
+
+def read_lookup_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
+    """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
+    fields = response if isinstance(response, dict) else {}
+    metadata = {"object": fields.get("object"), "model": fields.get("model"), "agent_id": fields.get("agent_id")}
+    return Outcome(output=response, metadata=_known(metadata))
+
+
+def _known(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _error_text(error: Loggable) -> str | None:
+    """Return the text for a `conversation.response.error` event: its message and code."""
+    if not isinstance(error, dict):
+        return None
+    message, code = error.get("message"), error.get("code")
+    return f"{message} (code {code})" if code is not None else str(message)
+
+
+def _settlements(conversation_id: Any, inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[Settlement]:
+    """Yield what an append brings for the function calls of the conversation so far."""
+    if not isinstance(conversation_id, str):
+        return
+    for confirmation in _dicts(metadata.get("tool_confirmations")):
+        tool_call_id = confirmation.get("tool_call_id")
+        approval = _APPROVALS.get(str(confirmation.get("confirmation")))
+        if isinstance(tool_call_id, str) and approval is not None:
+            yield Settlement(CallKey(conversation_id, tool_call_id), approval=approval)
+    for entry in _dicts(inputs):
+        tool_call_id = entry.get("tool_call_id")
+        # The SDK lets typed dicts go without "type".
+        is_result = entry.get("type", "function.result") == "function.result" and "result" in entry
+        if is_result and isinstance(tool_call_id, str):
+            yield Settlement(CallKey(conversation_id, tool_call_id), output=entry["result"])
+
+
+def _dicts(values: Loggable) -> Iterable[dict[str, Loggable]]:
+    return (value for value in values if isinstance(value, dict)) if isinstance(values, list) else ()
+
+
+def _children(outputs: Loggable, conversation_id: Loggable, arrivals: Mapping[int, Arrival]) -> tuple[Child, ...]:
+    if not isinstance(outputs, list):
+        return ()
+    children = (
+        _child(entry, index, conversation_id, arrivals.get(index))
+        for index, entry in enumerate(outputs)
+        if isinstance(entry, dict)
+    )
+    return tuple(child for child in children if child is not None)
+
+
+def _child(
+    entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None
+) -> Child | None:
+    """Return an entry as a child span, or `None` for one that has none."""
+    kind = entry.get("type")
+    if kind == "tool.execution":
+        child = _tool_execution(entry)
+    elif kind == "function.call":
+        child = _function_call(entry, conversation_id)
+    elif kind == "agent.handoff":
+        child = _handoff(entry)
+    else:
+        return None
+    metadata: dict[str, Loggable] = {
+        "tool_type": kind,
+        "tool_call_id": entry.get("id"),
+        "tool_index": index,
+        "agent_id": entry.get("agent_id"),
+        "model": entry.get("model"),
+        **child.metadata,
+    }
+    return child._replace(
+        metadata=_known(metadata),
+        start=_unix_time(entry.get("created_at")),
+        end=_unix_time(entry.get("completed_at")),
+        arrival=arrival,
+    )
+
+
+def _tool_execution(entry: Mapping[str, Loggable]) -> Child:
+    info = entry.get("info")
+    result = info.get("result") if isinstance(info, dict) else None
+    # A failed hosted tool has an id, times and HTTP 200 like any other; only this text tells.
+    failed = isinstance(result, str) and result.startswith(_TOOL_FAILURE)
+    return Child(
+        name=f"tool: {entry.get('name')}",
+        input=_parsed(entry.get("arguments")),
+        output=info,
+        metadata={"tool_name": entry.get("name")},
+        error=result if failed and isinstance(result, str) else None,
+    )
+
+
+def _function_call(entry: Mapping[str, Loggable], conversation_id: Loggable) -> Child:
+    tool_call_id = entry.get("tool_call_id")
+    approval = _APPROVALS.get(str(entry.get("confirmation_status")))
+    waits = isinstance(conversation_id, str) and isinstance(tool_call_id, str) and approval != "denied"
+    return Child(
+        name=f"tool: {entry.get('name')}",
+        input=_parsed(entry.get("arguments")),
+        metadata={
+            "tool_name": entry.get("name"),
+            "tool_call_id": tool_call_id or entry.get("id"),
+            "tool_approval": approval,
+        },
+        waits_as=CallKey(str(conversation_id), str(tool_call_id)) if waits else None,
+    )
+
+
+def _handoff(entry: Mapping[str, Loggable]) -> Child:
+    def agent(side: str) -> Loggable:
+        return _known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
+
+    next_agent = entry.get("next_agent_name") or entry.get("next_agent_id")
+    return Child(
+        name=f"handoff: {next_agent}",
+        input=agent("previous"),
+        output=agent("next"),
+        metadata={"tool_name": next_agent},
+    )
+
+
+def _parsed(arguments: Loggable) -> Loggable:
+    """Return arguments parsed where they are JSON, else as they came: models do write malformed JSON."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return plain(json.loads(arguments))
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def _unix_time(timestamp: Loggable) -> float | None:
+    """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
+    if not isinstance(timestamp, str):
+        return None
+    try:
+        # Python 3.10 does not know "Z".
+        time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def _conversation(method: str) -> dict[str, Operation]:
+    """Return the two operations of `start`, `append` or `restart`: unstreamed and streamed."""
+    name = f"mistral.beta.conversations.{method}"
+    unstreamed = functools.partial(read_request, stream=False)
+    streamed = functools.partial(read_request, stream=True)
+    return {
+        method: Operation(name, SpanTypeAttribute.TASK, unstreamed, read_response),
+        f"{method}_stream": Operation(
+            f"{name}_stream", SpanTypeAttribute.TASK, streamed, read_response, ConversationAccumulator
+        ),
+    }
+
+
+def _lookup(method: str) -> dict[str, Operation]:
+    name = f"mistral.beta.conversations.{method}"
+    return {method: Operation(name, SpanTypeAttribute.TASK, read_lookup_request, read_lookup_response)}
+
+
+OPERATIONS: dict[str, Operation] = {
+    **_conversation("start"),
+    **_conversation("append"),
+    **_conversation("restart"),
+    **_lookup("get"),
+    **_lookup("list"),
+    **_lookup("delete"),
+    **_lookup("get_history"),
+    **_lookup("get_messages"),
+}
+"""The traced methods of `client.beta.conversations`, by name; each has an `_async` twin."""

@@ -1,0 +1,48 @@
+"""The guard around our own extraction: a fault in tracing is reported once, and the call goes on."""
+
+import logging
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__.rpartition(".")[0])
+
+_MAX_REPORTED = 1024
+_reported: set[tuple[type[BaseException], str, int]] = set()
+
+
+def guarded(function: Callable[..., T], *arguments: object, fallback: T) -> T:
+    """Return `function(*arguments)`, or `fallback` where that raises an `Exception`.
+
+    For our own extraction only: the provider's call is never made in here.
+    """
+    try:
+        return function(*arguments)
+    except Exception:
+        report_fault()
+        return fallback
+
+
+def report_fault() -> None:
+    """Log the exception being handled, with its traceback, unless the same one from the same line was logged before."""
+    kind, error, traceback = sys.exc_info()
+    if kind is None or error is None:
+        return
+    fault = (kind, *_origin(traceback))
+    if fault in _reported or len(_reported) >= _MAX_REPORTED:
+        return
+    _reported.add(fault)
+    _logger.warning("Tracing a Mistral call failed; the call itself is not affected.", exc_info=error)
+
+
+def _origin(traceback: TracebackType | None) -> tuple[str, int]:
+    """Return the file and line that raised."""
+    file, line = "", 0
+    while traceback is not None:
+        file, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+    return file, line

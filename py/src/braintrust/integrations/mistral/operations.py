@@ -1,0 +1,116 @@
+"""An operation of the Mistral client as a row, and the values that flow between its payloads and its span.
+
+Modules that understand payloads build these values and know no spans; `tracing`, `streams` and `spans` turn them into
+spans and know no payloads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from braintrust.span_types import SpanTypeAttribute
+
+from .payloads import Loggable
+
+
+class CallKey(NamedTuple):
+    """What identifies a function call that waits for its result."""
+
+    conversation_id: str
+    tool_call_id: str
+
+
+class Settlement(NamedTuple):
+    """What a request brings for an earlier function call: its result, or the decision whether it may run."""
+
+    key: CallKey
+    output: Loggable = None
+    approval: str | None = None
+
+
+class Request(NamedTuple):
+    """What a call's arguments log."""
+
+    input: Loggable = None
+    metadata: dict[str, Loggable] | None = None
+    settlements: Sequence[Settlement] = ()
+
+
+class Child(NamedTuple):
+    """One tool span below a call.
+
+    Attributes:
+        start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
+        end: when it ended by Mistral's clock.
+        arrival: when this process saw its first and its last event; the last is `None` for one that did not finish.
+        waits_as: set for a function call whose result the application sends later.
+    """
+
+    name: str
+    input: Loggable = None
+    output: Loggable = None
+    metadata: Mapping[str, Loggable] = MappingProxyType({})
+    error: str | None = None
+    start: float | None = None
+    end: float | None = None
+    arrival: "Arrival | None" = None
+    waits_as: CallKey | None = None
+
+
+class Arrival(NamedTuple):
+    """When this process saw the first and the last event of a streamed entry, in Unix seconds."""
+
+    first: float
+    last: float | None
+
+
+class Outcome(NamedTuple):
+    """What a call's response logs."""
+
+    output: Loggable = None
+    metadata: Mapping[str, Loggable] | None = None
+    metrics: Mapping[str, float] = MappingProxyType({})
+    children: Sequence[Child] = ()
+    error: str | None = None
+
+
+class Accumulator(Protocol):
+    """Folds a stream's events into the response they add up to, in constant work per event.
+
+    Attributes:
+        first_output: when the first event that carries output arrived, in Unix seconds.
+        arrivals: when the events of each output arrived, by its index in the response's outputs.
+    """
+
+    first_output: float | None
+
+    @property
+    def arrivals(self) -> Mapping[int, Arrival]:
+        """When the events of each output arrived, by index; complete once `response` was called."""
+        ...
+
+    def add(self, event: Any) -> None:
+        """Fold one event; may raise on an event it cannot read, and then folds the next one all the same."""
+        ...
+
+    def response(self) -> Any:
+        """Return the response that the events so far add up to, in the shape of an unstreamed one."""
+        ...
+
+
+class Operation(NamedTuple):
+    """What differs between one traced method and another.
+
+    Attributes:
+        span_name: the span's name, the same for sync and async.
+        span_type: `task` for what may contain several model calls, `llm` for one.
+        request: reads the keyword arguments of the call.
+        response: reads the response, already made plain, with the arrivals of a streamed one.
+        accumulator: makes the accumulator of a method that streams.
+    """
+
+    span_name: str
+    span_type: SpanTypeAttribute
+    request: Callable[[Mapping[str, Any]], Request]
+    response: Callable[[Loggable, Mapping[int, Arrival]], Outcome]
+    accumulator: Callable[[], Accumulator] | None = None

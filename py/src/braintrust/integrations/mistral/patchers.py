@@ -1,0 +1,116 @@
+"""The table of traced resources, turned into the SDK's patchers."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
+
+from . import conversations
+from .operations import Operation
+from .tracing import traced, traced_async
+
+
+class Resource(NamedTuple):
+    """One resource of the Mistral client.
+
+    Attributes:
+        path: where it hangs on a client; with "mistral" in front, also the name of its patcher.
+        module: the module of its class, in `mistralai` (1.x) and in `mistralai.client` (2.x and 3.x).
+        class_name: the name of its class.
+        operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
+    """
+
+    path: str
+    module: str
+    class_name: str
+    operations: Mapping[str, Operation]
+
+
+RESOURCES = (Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS),)
+"""Every traced resource. A further one is a further row."""
+
+
+class MethodPatcher(FunctionWrapperPatcher):
+    """Patches one method of a resource's class, or of one client's resource, at most once."""
+
+    @classmethod
+    def patch_marker_attr(cls) -> str:
+        """Return the mark of a patched method: the same for every version of the SDK's layout."""
+        return f"__braintrust_patched_{re.sub(r'[.]v[12]$', '', cls.name).replace('.', '_')}__"
+
+    @classmethod
+    def wrap_target(cls, target: Any) -> Any:
+        """Patch one resource object, unless its class or the object itself is patched already."""
+        method = getattr(target, cls.target_path.rpartition(".")[2], None)
+        return target if cls.has_patch_marker(method) else super().wrap_target(target)
+
+
+def _method_patchers(resource: Resource, method: str, operation: Operation) -> list[type[FunctionWrapperPatcher]]:
+    """Return the patchers of a method and its async twin, each for both places where its class may live."""
+    patchers: list[type[FunctionWrapperPatcher]] = []
+    for name, wrapper in ((method, traced(operation)), (f"{method}_async", traced_async(operation))):
+        superseded_by: tuple[type[FunctionWrapperPatcher], ...] = ()
+        for version, package in (("v2", "mistralai.client"), ("v1", "mistralai")):
+            attributes: dict[str, Any] = {
+                "name": f"mistral.{resource.path}.{name}.{version}",
+                "target_module": f"{package}.{resource.module}",
+                "target_path": f"{resource.class_name}.{name}",
+                "wrapper": staticmethod(wrapper),
+                "superseded_by": superseded_by,
+                "__module__": __name__,
+            }
+            class_name = f"{resource.class_name}{_camel_case(name)}{version.upper()}Patcher"
+            patcher = type(class_name, (MethodPatcher,), attributes)
+            patchers.append(patcher)
+            superseded_by = (patcher,)
+    return patchers
+
+
+def _resource_patcher(resource: Resource) -> type[CompositeFunctionWrapperPatcher]:
+    methods = [
+        patcher
+        for method, operation in resource.operations.items()
+        for patcher in _method_patchers(resource, method, operation)
+    ]
+    attributes: dict[str, Any] = {
+        "name": f"mistral.{resource.path}",
+        "sub_patchers": tuple(methods),
+        "__module__": __name__,
+        "__doc__": f"Patches the methods of `client.{resource.path}`.",
+    }
+    return type(f"{resource.class_name}Patcher", (CompositeFunctionWrapperPatcher,), attributes)
+
+
+def _camel_case(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
+"""The patchers of `RESOURCES`, in its order."""
+
+(ConversationsPatcher,) = PATCHERS
+
+
+def wrap_mistral(client: Any) -> Any:
+    """Trace the calls of one `mistralai.Mistral` client and return that client.
+
+    Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span.
+    A resource that the installed `mistralai` does not have is passed over.
+
+    Raises:
+        TypeError: if `client` has none of the traced resources.
+    """
+    found = False
+    for resource, patcher in zip(RESOURCES, PATCHERS, strict=True):
+        target = client
+        for name in resource.path.split("."):
+            target = getattr(target, name, None)
+        if target is not None:
+            patcher.wrap_target(target)
+            found = True
+    if not found:
+        raise TypeError(
+            f"wrap_mistral() takes a client, as in wrap_mistral(Mistral(api_key=...)), not {type(client).__name__}"
+        )
+    return client

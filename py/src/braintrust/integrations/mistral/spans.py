@@ -1,0 +1,153 @@
+"""Opening, closing and nesting spans; aligning Mistral's clock with ours."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
+from braintrust.span_types import SpanTypeAttribute
+
+from .faults import guarded
+from .operations import Child, Operation, Outcome, Request, Settlement
+from .payloads import redact
+from .pending import PendingCalls
+
+
+_PROVENANCE: SpanInternalOptions = {"instrumentation": "mistral-auto"}
+
+pending_calls = PendingCalls()
+"""The function calls of this process that wait for their results."""
+
+
+def is_tracing() -> bool:
+    """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger."""
+    return get_span_parent_object() is not NOOP_SPAN
+
+
+class CallSpan:
+    """The span of one call from open to close, which happens exactly once, from whichever thread comes first."""
+
+    __slots__ = ("_closing", "_span", "_start")
+
+    def __init__(self, operation: Operation, request: Request) -> None:
+        self._start = time.time()
+        # A lock that is never released: the one test-and-set that is atomic on every build of Python.
+        self._closing = threading.Lock()
+        self._span = start_span(
+            name=operation.span_name,
+            type=operation.span_type,
+            start_time=self._start,
+            input=request.input,
+            metadata=request.metadata,
+            internal=_PROVENANCE,
+        )
+        for settlement in request.settlements:
+            guarded(_settle, settlement, self._start, fallback=None)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether someone closed the span, or is about to."""
+        return self._closing.locked()
+
+    def close(
+        self,
+        read_outcome: Callable[[], Outcome],
+        *,
+        error: BaseException | None = None,
+        first_output: float | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Log what came of the call and end the span, unless it was closed before.
+
+        Args:
+            read_outcome: reads what the response logs, as far as there is one.
+            error: what the caller saw; it wins over an error in the outcome.
+            first_output: when the first output of a stream arrived, in Unix seconds.
+            at: when the call ended, in Unix seconds; now if left out.
+        """
+        if not self._closing.acquire(blocking=False):
+            return
+        end = time.time() if at is None else at
+        outcome = guarded(read_outcome, fallback=Outcome())
+        guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
+        metrics = {**outcome.metrics, "end": end, "duration": end - self._start}
+        if first_output is not None:
+            metrics["time_to_first_token"] = first_output - self._start
+        message = outcome.error if error is None else guarded(_error_text, error, fallback=type(error).__name__)
+        event = {"output": outcome.output, "metadata": outcome.metadata, "metrics": metrics, "error": message}
+        if not guarded(_log, self._span, event, fallback=False):
+            guarded(_log, self._span, {"error": message, "metrics": {"end": end}}, fallback=False)
+
+
+def align(children: Sequence[Child], start: float, end: float) -> Iterator[tuple[float, float]]:
+    """Yield each child's start and end on our clock, in Unix seconds, given the call's own.
+
+    Mistral's times are shifted together by the least that makes them fit into the call, lengths and order kept; when
+    they are longer than the call, they end with it. A time that Mistral did not give is that of the event's arrival
+    here, or else the end of the call.
+    """
+    times = [time for child in children for time in (child.start, child.end) if time is not None]
+    shift = 0.0
+    if times:
+        first, last = min(times), max(times)
+        if last > end or last - first > end - start:
+            shift = end - last
+        elif first < start:
+            shift = start - first
+    for child in children:
+        first_seen, last_seen = child.arrival or (None, None)
+        child_end = _first_known(child.end, shift, last_seen, end)
+        child_start = _first_known(child.start, shift, first_seen, child_end)
+        # The sum of floats may fall beyond the call by a rounding error.
+        child_start = min(child_start, end)
+        yield child_start, max(child_start, min(child_end, end))
+
+
+def _first_known(server_time: float | None, shift: float, arrival: float | None, otherwise: float) -> float:
+    if server_time is not None:
+        return server_time + shift
+    return otherwise if arrival is None else arrival
+
+
+def _error_text(error: BaseException) -> str:
+    """Return an exception as the SDK's own spans show one: with its traceback."""
+    return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+
+
+def _log(span: Span, event: Mapping[str, Any]) -> bool:
+    span.log(**event)
+    return True
+
+
+def _log_children(parent: Span, children: Sequence[Child], start: float, end: float) -> None:
+    for child, (child_start, child_end) in zip(children, align(children, start, end), strict=True):
+        guarded(_log_child, parent, child, child_start, child_end, fallback=None)
+
+
+def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
+    # One record: a child is over when it is logged.
+    span = parent.start_span(
+        name=child.name,
+        type=SpanTypeAttribute.TOOL,
+        start_time=start,
+        input=child.input,
+        output=child.output,
+        metadata=child.metadata,
+        metrics={"end": end},
+        error=child.error,
+        internal=_PROVENANCE,
+    )
+    if child.waits_as is not None:
+        pending_calls.add(child.waits_as, span)
+
+
+def _settle(settlement: Settlement, now: float) -> None:
+    """Log what a request brings to the function call that waits for it; the call ended when this was sent."""
+    goes_on = settlement.approval == "approved"
+    span = pending_calls.find(settlement.key) if goes_on else pending_calls.take(settlement.key)
+    if span is None:
+        return
+    approval = {"tool_approval": settlement.approval} if settlement.approval else None
+    span.log(output=settlement.output, metadata=approval, metrics={"end": now})

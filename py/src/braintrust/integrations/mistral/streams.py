@@ -1,0 +1,234 @@
+"""A traced stream: one lifecycle, and its sync and its async face.
+
+The faces are proxies of the SDK's stream objects. What a stream costs and when it ends is decided in the lifecycle
+alone, which only its face refers to: when the face goes, so does the lifecycle, and its finalizer ends the span.
+"""
+
+import atexit
+import contextlib
+import os
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+import wrapt
+
+from .faults import guarded, report_fault
+from .operations import Accumulator, Operation, Outcome
+from .payloads import plain
+from .spans import CallSpan
+
+
+class StreamLifecycle:
+    """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
+
+    __slots__ = ("__weakref__", "_accumulator", "_operation", "_span", "fold", "next_event")
+
+    def __init__(self, operation: Operation, span: CallSpan, accumulator: Accumulator) -> None:
+        self._operation = operation
+        self._span = span
+        self._accumulator = accumulator
+        # Called for every event: bound once, and by the faces themselves.
+        self.fold = accumulator.add
+        _open_streams.watch(self)
+
+    def end(self, error: BaseException | None = None, at: float | None = None) -> None:
+        """End the span with what has arrived.
+
+        Args:
+            error: what the caller saw, if the stream did not just end. A `GeneratorExit` is the caller's own
+                generator being closed, no failure.
+            at: when it ended, in Unix seconds; now if left out.
+        """
+        _open_streams.forget(self)
+        self._span.close(
+            self._outcome,
+            error=None if isinstance(error, GeneratorExit) else error,
+            first_output=self._accumulator.first_output,
+            at=at,
+        )
+
+    @contextlib.contextmanager
+    def closing(self, error: BaseException | None = None) -> Iterator[None]:
+        """End the stream after the block, with `error` or with what the block raises."""
+        try:
+            yield
+        except BaseException as raised:
+            self.end(raised)
+            raise
+        self.end(error)
+
+    def _outcome(self) -> Outcome:
+        response = plain(self._accumulator.response())
+        return self._operation.response(response, self._accumulator.arrivals)
+
+    def __del__(self) -> None:
+        # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:
+        # logging here could wait for that lock forever. So someone else does it.
+        if not self._span.is_closed:
+            _open_streams.abandon(self, time.time())
+
+
+class _OpenStreams:
+    """The streams that are not over, and the thread that ends those which were abandoned."""
+
+    def __init__(self) -> None:
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def watch(self, stream: StreamLifecycle) -> None:
+        """Take note of a stream. The first one starts the thread: a finalizer could not."""
+        self._open.add(stream)
+        if self._thread is None:
+            with self._start_lock:
+                if self._thread is None:
+                    self._start()
+
+    def forget(self, stream: StreamLifecycle) -> None:
+        """Drop a stream that is over."""
+        self._open.discard(stream)
+
+    def abandon(self, stream: StreamLifecycle, at: float) -> None:
+        """Have a stream ended that nobody can read any more. Takes no lock that could be held: safe in a finalizer."""
+        self._abandoned.put((stream, at))
+
+    def end_all(self) -> None:
+        """End what is still open when the interpreter exits."""
+        while not self._abandoned.empty():
+            self._end_next()
+        for stream in list(self._open):
+            stream.end()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="braintrust-mistral-streams", daemon=True)
+        self._thread.start()
+        # After the SDK's logger registered its own: the last registered runs first, and that one flushes.
+        atexit.register(self.end_all)
+
+    def _run(self) -> None:
+        while True:
+            self._end_next()
+
+    def _end_next(self) -> None:
+        stream, at = self._abandoned.get()
+        guarded(stream.end, None, at, fallback=None)
+
+    def _reset(self) -> None:
+        """Begin anew: a forked child has neither the thread nor usable locks, and its parent ends its own streams."""
+        self._thread: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._open: weakref.WeakSet[StreamLifecycle] = weakref.WeakSet()
+        # The one queue whose `put` may be called from a finalizer.
+        self._abandoned: queue.SimpleQueue[tuple[StreamLifecycle, float]] = queue.SimpleQueue()
+
+
+_open_streams = _OpenStreams()
+
+
+class TracedStream(wrapt.ObjectProxy):
+    """The SDK's `EventStream`, traced."""
+
+    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
+        super().__init__(stream)
+        self._self_lifecycle = lifecycle
+        lifecycle.next_event = stream.__next__
+
+    def __iter__(self) -> "TracedStream":
+        return self
+
+    def __next__(self) -> Any:
+        lifecycle = self._self_lifecycle
+        try:
+            event = lifecycle.next_event()
+        except StopIteration:
+            lifecycle.end()
+            raise
+        except BaseException as error:
+            lifecycle.end(error)
+            raise
+        try:
+            lifecycle.fold(event)
+        except Exception:
+            report_fault()
+        return event
+
+    def __enter__(self) -> "TracedStream":
+        self.__wrapped__.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        with self._self_lifecycle.closing(error):
+            return self.__wrapped__.__exit__(kind, error, traceback)
+
+    @property
+    def close(self) -> Callable[..., Any]:
+        """The SDK's `close`, which the streams of `mistralai` 1.x do not have."""
+        close: Callable[..., Any] = self.__wrapped__.close
+
+        def traced_close(*args: Any, **kwargs: Any) -> Any:
+            with self._self_lifecycle.closing():
+                return close(*args, **kwargs)
+
+        return traced_close
+
+
+class AsyncTracedStream(wrapt.ObjectProxy):
+    """The SDK's `EventStreamAsync`, traced."""
+
+    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
+        super().__init__(stream)
+        self._self_lifecycle = lifecycle
+        lifecycle.next_event = stream.__anext__
+
+    def __aiter__(self) -> "AsyncTracedStream":
+        return self
+
+    async def __anext__(self) -> Any:
+        lifecycle = self._self_lifecycle
+        try:
+            event = await lifecycle.next_event()
+        except StopAsyncIteration:
+            lifecycle.end()
+            raise
+        except BaseException as error:
+            lifecycle.end(error)
+            raise
+        try:
+            lifecycle.fold(event)
+        except Exception:
+            report_fault()
+        return event
+
+    async def __aenter__(self) -> "AsyncTracedStream":
+        await self.__wrapped__.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        with self._self_lifecycle.closing(error):
+            return await self.__wrapped__.__aexit__(kind, error, traceback)
+
+    @property
+    def close(self) -> Callable[..., Any]:
+        """The SDK's `close`, a coroutine function, which the streams of `mistralai` 1.x do not have."""
+        close: Callable[..., Any] = self.__wrapped__.close
+
+        async def traced_close(*args: Any, **kwargs: Any) -> Any:
+            with self._self_lifecycle.closing():
+                return await close(*args, **kwargs)
+
+        return traced_close
+
+
+def traced_stream(stream: Any, lifecycle: StreamLifecycle) -> Any:
+    """Return a stream with its events traced; `stream` must have `__next__` or `__anext__`."""
+    face = AsyncTracedStream if hasattr(stream, "__anext__") else TracedStream
+    return face(stream, lifecycle)

@@ -1,0 +1,84 @@
+"""The traced call, sync and async."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .faults import guarded
+from .operations import Operation, Outcome, Request
+from .payloads import plain
+from .spans import CallSpan, is_tracing
+from .streams import StreamLifecycle, traced_stream
+
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""
+
+
+def traced(operation: Operation) -> Wrapper:
+    """Return the wrapper that traces the calls of a sync method."""
+
+    def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        traced_call = guarded(TracedCall.begin, operation, kwargs, fallback=None)
+        if traced_call is None:
+            return wrapped(*args, **kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            traced_call.failed(error)
+            raise
+        return traced_call.returned(result)
+
+    return call
+
+
+def traced_async(operation: Operation) -> Wrapper:
+    """Return the wrapper that traces the calls of an async method."""
+
+    async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        traced_call = guarded(TracedCall.begin, operation, kwargs, fallback=None)
+        if traced_call is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            result = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            traced_call.failed(error)
+            raise
+        return traced_call.returned(result)
+
+    return call
+
+
+class TracedCall:
+    """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
+
+    __slots__ = ("_operation", "_span")
+
+    def __init__(self, operation: Operation, span: CallSpan) -> None:
+        self._operation = operation
+        self._span = span
+
+    @classmethod
+    def begin(cls, operation: Operation, arguments: Mapping[str, Any]) -> "TracedCall | None":
+        """Open the span of a call, or return `None` where nobody would see it."""
+        if not is_tracing():
+            return None
+        return cls(operation, CallSpan(operation, guarded(operation.request, arguments, fallback=Request())))
+
+    def failed(self, error: BaseException) -> None:
+        """End the span with the exception that the caller is about to see."""
+        self._span.close(Outcome, error=None if isinstance(error, GeneratorExit) else error)
+
+    def returned(self, result: Any) -> Any:
+        """Return what the caller gets: `result` itself, or the traced stream around it."""
+        stream = guarded(self._stream, result, fallback=None)
+        if stream is not None:
+            return stream
+        self._span.close(lambda: self._operation.response(plain(result), {}))
+        return result
+
+    def _stream(self, result: Any) -> Any:
+        """Return the traced stream around `result`, or `None` where that is no stream."""
+        make_accumulator = self._operation.accumulator
+        if make_accumulator is None or not (hasattr(result, "__next__") or hasattr(result, "__anext__")):
+            return None
+        return traced_stream(result, StreamLifecycle(self._operation, self._span, make_accumulator()))
