@@ -5,11 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import braintrust
 import pytest
-from braintrust import logger as braintrust_logger
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
+
+import braintrust
+from braintrust import logger as braintrust_logger
 
 from . import faults as faults_module
 from .integration import MistralIntegration

@@ -255,7 +255,7 @@ class _Pieces:
 
 
 class _Arguments:
-    """The arguments of a call, which arrive in pieces split anywhere, or as one object, or (in old events) not at all."""
+    """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
 
     __slots__ = ("_object", "_text")
 

@@ -1,5 +1,6 @@
 """The guard around our own extraction: a fault in tracing is reported once, and the call goes on."""
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def guarded(function: Callable[..., T], *arguments: object, fallback: T) -> T:
 
 
 def report_fault() -> None:
-    """Log the exception being handled, with its traceback, unless the same one from the same line was logged before."""
+    """Log the exception being handled, with its traceback, unless one like it from the same line was logged before."""
     kind, error, traceback = sys.exc_info()
     if kind is None or error is None:
         return
@@ -36,7 +37,9 @@ def report_fault() -> None:
     if fault in _reported or len(_reported) >= _MAX_REPORTED:
         return
     _reported.add(fault)
-    _logger.warning("Tracing a Mistral call failed; the call itself is not affected.", exc_info=error)
+    # Logging calls the application's handlers, which may raise.
+    with contextlib.suppress(Exception):
+        _logger.warning("Tracing a Mistral call failed; the call itself is not affected.", exc_info=error)
 
 
 def _origin(traceback: TracebackType | None) -> tuple[str, int]:

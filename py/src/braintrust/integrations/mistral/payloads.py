@@ -42,19 +42,13 @@ _SIGNATURE = re.compile(
 _SIGNATURE_HINTS = ("sig=", "ignature=", "sig%3", "ignature%3")
 
 
-class _Omitted:
-    """What a field holds that was not given: the SDK's `Unset`."""
-
-
-_OMITTED = _Omitted()
-
-_Reader: TypeAlias = Callable[[Any, str, set[int]], "Loggable | _Omitted"]
+_Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
 
 
 def plain(value: Any) -> Loggable:
     """Return `value` as JSON-able dicts, lists and scalars, with inline media as attachments.
 
-    - Models become dicts by their wire names, with the fields that were given; `None` fields and `Unset` are left out.
+    - Models become dicts by their wire names, with the fields that were given and are not null; `Unset` is null.
     - Dates become ISO 8601 strings, enums their values, bytes and base64 data URLs `Attachment`s.
     - Signatures of signed URLs read `REDACTED`, wherever in a text they stand.
     - Iterators, files, classes and other things that only their owner may touch are named, as in `<generator>`.
@@ -63,8 +57,7 @@ def plain(value: Any) -> Loggable:
 
     Never raises, unless the interpreter's own stack is exhausted before the first level.
     """
-    result = _plain(value, "", set())
-    return None if isinstance(result, _Omitted) else result
+    return _plain(value, "", set())
 
 
 def is_given(value: Any) -> bool:
@@ -85,7 +78,7 @@ def redact(text: str) -> str:
     return text
 
 
-def _plain(value: Any, key: str, ancestors: set[int]) -> "Loggable | _Omitted":
+def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
     kind: type[Any] = type(value)
     if kind is str:
         # Nearly every string has nothing to redact and is no data URL.
@@ -129,7 +122,7 @@ def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
     return redact(text)
 
 
-def _read_enum(value: Any, key: str, ancestors: set[int]) -> "Loggable | _Omitted":
+def _read_enum(value: Any, key: str, ancestors: set[int]) -> Loggable:
     return _plain(value.value, key, ancestors)
 
 
@@ -162,25 +155,23 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> Loggable:
     result: dict[str, Loggable] = {}
     for name, item in value.items():
         name = name if type(name) is str else str(name)
-        item = _plain(item, name, ancestors)
-        if not isinstance(item, _Omitted):
-            result[name] = item
+        result[name] = _plain(item, name, ancestors)
     return result
 
 
 def _read_sequence(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    items = [_plain(item, key, ancestors) for item in value]
-    return [item for item in items if not isinstance(item, _Omitted)]
+    return [_plain(item, key, ancestors) for item in value]
 
 
 def _read_dataclass(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return _read_mapping({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, key, ancestors)
+    fields = dataclasses.fields(value)
+    return _read_mapping({field.name: getattr(value, field.name) for field in fields}, key, ancestors)
 
 
 def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     """Return the reader of a pydantic model class: its fields by wire name, as far as they were given."""
     if kind.__name__ == "Unset":
-        return lambda value, key, ancestors: _OMITTED
+        return lambda value, key, ancestors: None
     # Discriminators ("type", "object", "role") have their only value as default, and the SDK sends them. Other
     # defaults, a usage of 0 tokens above all, are the SDK's invention.
     plan = [
@@ -195,14 +186,12 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
         for name, wire_name, constant in plan:
             if name in names_given:
                 item = _plain(attributes.get(name), wire_name, ancestors)
-                if item is not None and item is not _OMITTED:
+                if item is not None:
                     result[wire_name] = item
             elif constant is not None:
                 result[wire_name] = constant
         for name, item in (value.__pydantic_extra__ or {}).items():
-            item = _plain(item, name, ancestors)
-            if not isinstance(item, _Omitted):
-                result[name] = item
+            result[name] = _plain(item, name, ancestors)
         return result
 
     return read_model
@@ -256,6 +245,4 @@ def _attachment(data: bytes, content_type: str) -> Attachment:
     kind, _, subtype = content_type.partition("/")
     stem = kind if kind in ("image", "audio", "video") else "document"
     subtype = subtype.partition("+")[0]
-    return Attachment(
-        data=data, filename=f"{stem}.{_EXTENSIONS.get(subtype, subtype)}", content_type=content_type
-    )
+    return Attachment(data=data, filename=f"{stem}.{_EXTENSIONS.get(subtype, subtype)}", content_type=content_type)

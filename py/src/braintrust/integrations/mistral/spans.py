@@ -3,8 +3,8 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
@@ -72,13 +72,18 @@ class CallSpan:
         end = time.time() if at is None else at
         outcome = guarded(read_outcome, fallback=Outcome())
         guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
+        if not guarded(self._log, outcome, end, error, first_output, fallback=False):
+            guarded(self._span.end, end, fallback=end)
+
+    def _log(
+        self, outcome: Outcome, end: float, error: BaseException | None, first_output: float | None
+    ) -> Literal[True]:
         metrics = {**outcome.metrics, "end": end, "duration": end - self._start}
         if first_output is not None:
             metrics["time_to_first_token"] = first_output - self._start
         message = outcome.error if error is None else guarded(_error_text, error, fallback=type(error).__name__)
-        event = {"output": outcome.output, "metadata": outcome.metadata, "metrics": metrics, "error": message}
-        if not guarded(_log, self._span, event, fallback=False):
-            guarded(_log, self._span, {"error": message, "metrics": {"end": end}}, fallback=False)
+        self._span.log(output=outcome.output, metadata=outcome.metadata, metrics=metrics, error=message)
+        return True
 
 
 def align(children: Sequence[Child], start: float, end: float) -> Iterator[tuple[float, float]]:
@@ -114,11 +119,6 @@ def _first_known(server_time: float | None, shift: float, arrival: float | None,
 def _error_text(error: BaseException) -> str:
     """Return an exception as the SDK's own spans show one: with its traceback."""
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-
-
-def _log(span: Span, event: Mapping[str, Any]) -> bool:
-    span.log(**event)
-    return True
 
 
 def _log_children(parent: Span, children: Sequence[Child], start: float, end: float) -> None:

@@ -11,9 +11,9 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import wrapt
 
@@ -21,6 +21,13 @@ from .faults import guarded, report_fault
 from .operations import Accumulator, Operation, Outcome
 from .payloads import plain
 from .spans import CallSpan
+
+
+if TYPE_CHECKING:
+    # Generic in its stubs only.
+    _ObjectProxy = wrapt.ObjectProxy[Any]
+else:
+    _ObjectProxy = wrapt.ObjectProxy
 
 
 class StreamLifecycle:
@@ -53,7 +60,7 @@ class StreamLifecycle:
         )
 
     @contextlib.contextmanager
-    def closing(self, error: BaseException | None = None) -> Iterator[None]:
+    def closing(self, error: BaseException | None = None) -> Generator[None, None, None]:
         """End the stream after the block, with `error` or with what the block raises."""
         try:
             yield
@@ -130,7 +137,7 @@ class _OpenStreams:
 _open_streams = _OpenStreams()
 
 
-class TracedStream(wrapt.ObjectProxy):
+class TracedStream(_ObjectProxy):
     """The SDK's `EventStream`, traced."""
 
     def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
@@ -179,7 +186,7 @@ class TracedStream(wrapt.ObjectProxy):
         return traced_close
 
 
-class AsyncTracedStream(wrapt.ObjectProxy):
+class AsyncTracedStream(_ObjectProxy):
     """The SDK's `EventStreamAsync`, traced."""
 
     def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:

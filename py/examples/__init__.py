@@ -1,0 +1,1 @@
+"""Runnable examples; each module shows one thing and says which."""
