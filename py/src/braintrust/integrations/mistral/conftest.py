@@ -1,16 +1,20 @@
 """What the tests of the integration share: spans that stay here, a real client, and no fault that hides."""
 
+import importlib.metadata
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import Any
-
-import pytest
-from braintrust.logger import ObjectMetadata, OrgProjectMetadata
-from braintrust.util import LazyValue
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+from unittest.mock import ANY
 
 import braintrust
+import pytest
 from braintrust import logger as braintrust_logger
+from braintrust.logger import ObjectMetadata, OrgProjectMetadata
+from braintrust.util import LazyValue
 
 from . import faults as faults_module
 from .integration import MistralIntegration
@@ -18,8 +22,10 @@ from .integration import MistralIntegration
 
 try:
     from mistralai.client import Mistral
+    from mistralai.client.conversations import Conversations
 except ImportError:
     from mistralai import Mistral  # 1.x
+    from mistralai.conversations import Conversations
 
 try:
     import httpx2 as httpx
@@ -147,3 +153,286 @@ def answer_stream(events: Iterable[Mapping[str, Any]], error: BaseException | No
                 yield part
 
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+
+
+Json: TypeAlias = dict[str, Any]
+
+
+class LoggedSpan(NamedTuple):
+    """What a span shows to its reader, to be compared whole.
+
+    Attributes:
+        metrics: all but `start` and `end`.
+        error: its last line; what stands above it, if anything, is a traceback.
+        seconds: how long it is.
+        children: in the order in which they were logged.
+    """
+
+    name: str
+    type: str
+    input: Any
+    output: Any
+    metadata: Json
+    metrics: Json
+    error: str | None
+    seconds: Any
+    children: "tuple[LoggedSpan, ...]"
+
+
+def logged_calls(rows: Iterable[Json]) -> list[LoggedSpan]:
+    """Return the calls in these rows, which are merged already, each with its children.
+
+    Checks what holds for every call: its spans say what made them, no child has children, and the children are within
+    the call, unless together they are longer than it: then they end with it.
+    """
+    rows = sorted(rows, key=lambda row: row["span_attributes"]["exec_counter"])
+    roots = [row for row in rows if not row.get("span_parents")]
+    calls: list[LoggedSpan] = []
+    for root in roots:
+        children = [row for row in rows if row.get("span_parents") == [root["span_id"]]]
+        calls.append(_logged_span(root, tuple(_logged_span(child) for child in children)))
+        # A function call that was settled ended with a later call.
+        within = [child["metrics"] for child in children if not _is_settled(child)]
+        if within:
+            first, last = min(child["start"] for child in within), max(child["end"] for child in within)
+            assert last <= root["metrics"]["end"]
+            assert first >= root["metrics"]["start"] or last == pytest.approx(root["metrics"]["end"], abs=1e-5)
+    assert len(rows) == sum(1 + len(call.children) for call in calls)
+    return calls
+
+
+def _is_settled(row: Json) -> bool:
+    is_call = row["metadata"]["tool_type"] == "function.call"
+    return is_call and (row.get("output") is not None or "tool_approval" in row["metadata"])
+
+
+def _logged_span(row: Json, children: tuple[LoggedSpan, ...] = ()) -> LoggedSpan:
+    assert row["context"]["span_origin"]["instrumentation"] == {"name": "mistral-auto"}
+    metrics = dict(row["metrics"])
+    seconds = metrics.pop("end") - metrics.pop("start")
+    assert seconds >= 0
+    assert metrics.get("duration", seconds) == pytest.approx(seconds, abs=1e-5)
+    assert 0 <= metrics.get("time_to_first_token", 0) <= seconds
+    error = row.get("error")
+    return LoggedSpan(
+        name=row["span_attributes"]["name"],
+        type=row["span_attributes"]["type"],
+        input=row.get("input"),
+        output=row.get("output"),
+        metadata=row.get("metadata", {}),
+        metrics=metrics,
+        error=error.strip().splitlines()[-1] if error else None,
+        seconds=seconds,
+        children=children,
+    )
+
+
+def expected_call(
+    method: str,
+    response: Json,
+    *,
+    inputs: Any,
+    results: Mapping[str, Any] = MappingProxyType({}),
+    approvals: Mapping[str, str] = MappingProxyType({}),
+    error: str | None = None,
+    **request: Any,
+) -> LoggedSpan:
+    """Return what a call of a conversation should show, with its children.
+
+    Args:
+        method: the method that was called, without `_async`.
+        response: what was on the wire, in the unstreamed form.
+        inputs: as the caller gave them.
+        results: the results of function calls that were sent later, by `tool_call_id`.
+        approvals: the decisions on function calls that were sent later, likewise.
+        error: the error's last line.
+        request: what the request should show in the metadata.
+    """
+    outputs = parsed_by_sdk(response.get("outputs"))
+    streamed = method.endswith("_stream")
+    usage = parsed_by_sdk(response.get("usage")) or {}
+    metadata = {
+        "provider": "mistral",
+        "stream": streamed,
+        **request,
+        "model": next((entry["model"] for entry in outputs or () if "model" in entry), request.get("model")),
+        "conversation_id": response.get("conversation_id", request.get("conversation_id")),
+        "object": response.get("object"),
+        "connectors": usage.pop("connectors", None),
+        "response_guardrails": None if IS_MISTRALAI_1 else response.get("guardrails"),
+    }
+    if "total_tokens" in usage:
+        usage["tokens"] = usage.pop("total_tokens")
+    times = {"duration": ANY, "time_to_first_token": ANY} if streamed and outputs else {"duration": ANY}
+    return LoggedSpan(
+        name=f"mistral.beta.conversations.{method}",
+        type="task",
+        input=inputs,
+        output=outputs,
+        metadata={name: value for name, value in metadata.items() if value is not None},
+        metrics=usage | times,
+        error=error,
+        seconds=ANY,
+        children=tuple(_expected_children(outputs or [], results, approvals)),
+    )
+
+
+def _expected_children(
+    outputs: list[Json], results: Mapping[str, Any], approvals: Mapping[str, str]
+) -> Iterator[LoggedSpan]:
+    for index, entry in enumerate(outputs):
+        child = _expected_child(entry, index) if entry["type"] != "message.output" else None
+        if child is not None and entry["type"] == "function.call":
+            call = entry["tool_call_id"]
+            approval = {"tool_approval": approvals[call]} if call in approvals else {}
+            child = child._replace(output=results.get(call), metadata=child.metadata | approval)
+        if child is not None:
+            yield child
+
+
+def _expected_child(entry: Json, index: int) -> LoggedSpan:
+    kind, error = entry["type"], None
+    if kind == "agent.handoff":
+        name = entry["next_agent_name"]
+        input, output = (
+            {"agent_id": entry[f"{side}_agent_id"], "agent_name": entry[f"{side}_agent_name"]}
+            for side in ("previous", "next")
+        )
+    else:
+        name, input, output = entry["name"], _parsed(entry.get("arguments")), entry.get("info")
+        if output and str(output.get("result")).startswith("Error executing tool"):
+            error = output["result"]
+    metadata = {
+        "tool_type": kind,
+        "tool_name": name,
+        "tool_call_id": entry.get("tool_call_id", entry["id"]),
+        "tool_index": index,
+        **{key: entry[key] for key in ("agent_id", "model") if key in entry},
+    }
+    times = [
+        datetime.fromisoformat(entry[key].replace("Z", "+00:00"))
+        for key in ("created_at", "completed_at")
+        if key in entry
+    ]
+    return LoggedSpan(
+        name=f"handoff: {name}" if kind == "agent.handoff" else f"tool: {name}",
+        type="tool",
+        input=input,
+        output=output,
+        metadata=metadata,
+        metrics={},
+        error=error,
+        seconds=pytest.approx((times[1] - times[0]).total_seconds(), abs=1e-5) if len(times) == 2 else ANY,
+        children=(),
+    )
+
+
+def _parsed(arguments: Any) -> Any:
+    try:
+        return json.loads(arguments) if isinstance(arguments, str) else arguments
+    except ValueError:
+        return arguments
+
+
+IS_MISTRALAI_1 = importlib.metadata.version("mistralai").startswith("1.")
+
+_UNKNOWN_TO_SDK = {"tool.execution": {"function"}}
+_UNKNOWN_TO_MISTRALAI_1 = {
+    "tool.execution": {"function", "model", "agent_id"},
+    "function.call": {"model", "agent_id", "confirmation_status"},
+}
+
+
+def parsed_by_sdk(value: Any) -> Any:
+    """Return what is left of a value on the wire after the SDK has parsed it.
+
+    Its models drop the fields that they do not know, so nobody can trace those. What is null is left out of logs.
+    """
+    if isinstance(value, list):
+        return [parsed_by_sdk(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    unknown = (_UNKNOWN_TO_MISTRALAI_1 if IS_MISTRALAI_1 else _UNKNOWN_TO_SDK).get(value.get("type", ""), set())
+    return {
+        # These two have no model: they are as they came.
+        key: item if key in ("info", "arguments") else parsed_by_sdk(item)
+        for key, item in value.items()
+        if item is not None and key not in unknown
+    }
+
+
+def events_of(body: bytes) -> list[Json]:
+    """Return the data of the server-sent events in the body of a stream."""
+    lines = body.decode().splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+def unstreamed(events: Iterable[Json]) -> Json:
+    """Return the response that the events of a stream add up to, as it would have been on the wire."""
+    response: Json = {"object": "conversation.response"}
+    entries: dict[str, Json] = {}
+    for event in events:
+        kind, _, stage = event["type"].rpartition(".")
+        fields = {key: value for key, value in event.items() if key not in ("type", "created_at", "output_index")}
+        if kind == "conversation.response":
+            response |= fields
+            continue
+        new: Json = {"object": "entry", "type": kind, "created_at": event.get("created_at")}
+        entry = entries.setdefault(event["id"], new)
+        if kind == "message.output":
+            entry.setdefault("content", []).append((fields.pop("content_index", 0), fields.pop("content")))
+        if "arguments" in entry and "arguments" in fields:
+            fields["arguments"] = entry["arguments"] + fields["arguments"]
+        if stage == "done" or kind == "message.output":
+            fields["completed_at"] = event.get("created_at")
+        entry |= fields
+    for entry in entries.values():
+        if "content" in entry:
+            entry["content"] = _content(entry["content"])
+    return response | {"outputs": list(entries.values())}
+
+
+def _content(pieces: list[tuple[int, Any]]) -> Any:
+    chunks: dict[int, list[Any]] = {}
+    for index, piece in pieces:
+        chunks.setdefault(index, []).append(piece)
+    if len(chunks) == 1 and all(isinstance(piece, str) for _, piece in pieces):
+        return "".join(piece for _, piece in pieces)
+    return [_chunk(chunk) for _, chunk in sorted(chunks.items())]
+
+
+def _chunk(pieces: list[Any]) -> Json:
+    if isinstance(pieces[0], str) or pieces[0]["type"] == "text":
+        return _text(pieces)
+    if pieces[0]["type"] == "thinking":
+        return {**pieces[0], "thinking": [_text([part for piece in pieces for part in piece["thinking"]])]}
+    (piece,) = pieces
+    return piece
+
+
+def _text(pieces: list[Any]) -> Json:
+    return {"type": "text", "text": "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)}
+
+
+Provide = Callable[[str, Callable[..., Any]], None]
+
+
+@pytest.fixture
+def provide(monkeypatch: pytest.MonkeyPatch) -> Provide:
+    """Put a function in the place of the SDK's, below the tracing: `provide("start", function)`.
+
+    For arguments and results that the SDK's own models would refuse.
+    """
+
+    def put(method: str, function: Callable[..., Any]) -> None:
+        monkeypatch.setattr(vars(Conversations)[method], "__wrapped__", function)
+
+    return put
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for another thread: for as long as it takes, but not for one that hangs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for a minute in vain"
+        time.sleep(0.005)

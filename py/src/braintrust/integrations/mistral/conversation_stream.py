@@ -39,10 +39,13 @@ class ConversationAccumulator:
         """Fold one of the SDK's `ConversationEvents`; types that nobody knows yet leave no trace."""
         data = event.data
         message = self._message
-        if message is not None and data.type == "message.output.delta":
+        if message is not None and getattr(data, "id", None) == message.id:
             text = data.content
-            if type(text) is str and data.id == message.id and data.content_index == message.text_index:
-                message.text.add(text)
+            if type(text) is str and data.content_index == message.text_index:
+                recent = message.recent
+                recent.append(text)
+                if len(recent) >= _MOST_PIECES:
+                    message.text.join()
                 message.last = data
                 return
         self._add(data)
@@ -129,7 +132,7 @@ class _Entry:
 
 
 class _Message(_Entry):
-    __slots__ = ("_chunks", "_open", "text", "text_index")
+    __slots__ = ("_chunks", "_open", "recent", "text", "text_index")
 
     type = "message.output"
     copied = ("model", "agent_id")
@@ -139,9 +142,10 @@ class _Message(_Entry):
         # In order of arrival, with the content_index each came under; and the latest of each content_index.
         self._chunks: list[tuple[int, _Chunk]] = []
         self._open: dict[int, _Chunk] = {}
-        # The content_index whose strings may go straight to `text`.
+        # The content_index whose strings may go straight to `recent`, the latest pieces of `text`.
         self.text_index: int | None = None
         self.text = _Pieces()
+        self.recent = self.text.recent
 
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
@@ -151,7 +155,7 @@ class _Message(_Entry):
             chunk = self._open[index] = _chunk(data.content)
             self._chunks.append((index, chunk))
         if isinstance(chunk, _Text):
-            self.text_index, self.text = index, chunk.text
+            self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
         else:
             self.text_index = None
 
@@ -231,27 +235,31 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
 }
 
 
+# A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
+_MOST_PIECES = 128
+
+
 class _Pieces:
     """A text that arrives in pieces."""
 
-    __slots__ = ("_joined", "_recent")
-
-    # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
-    _MOST = 128
+    __slots__ = ("_joined", "recent")
 
     def __init__(self) -> None:
         self._joined: list[str] = []
-        self._recent: list[str] = []
+        self.recent: list[str] = []
 
     def add(self, piece: str) -> None:
-        recent = self._recent
-        recent.append(piece)
-        if len(recent) >= self._MOST:
-            self._joined.append("".join(recent))
-            recent.clear()
+        self.recent.append(piece)
+        if len(self.recent) >= _MOST_PIECES:
+            self.join()
+
+    def join(self) -> None:
+        """Hold the pieces so far as one."""
+        self._joined.append("".join(self.recent))
+        self.recent.clear()
 
     def value(self) -> str:
-        return "".join([*self._joined, *self._recent])
+        return "".join([*self._joined, *self.recent])
 
 
 class _Arguments:

@@ -53,21 +53,28 @@ def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcom
     if not isinstance(response, dict):
         return Outcome(output=response)
     outputs = response.get("outputs")
-    entries = [entry for entry in outputs if isinstance(entry, dict)] if isinstance(outputs, list) else []
+    conversation_id = response.get("conversation_id")
     usage = response.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    metadata: dict[str, Loggable] = {
-        "model": next((entry["model"] for entry in entries if entry.get("model")), None),
-        "conversation_id": response.get("conversation_id"),
-        "object": response.get("object"),
-        "connectors": usage.get("connectors"),
-        "response_guardrails": response.get("guardrails"),
-    }
+    model: Loggable = None
+    children: list[Child] = []
+    for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
+        if isinstance(entry, dict):
+            model = model or entry.get("model")
+            child = _child(entry, index, conversation_id, arrivals.get(index))
+            if child is not None:
+                children.append(child)
     return Outcome(
         output=outputs,
-        metadata=_known(metadata),
+        metadata=_known(
+            model=model,
+            conversation_id=conversation_id,
+            object=response.get("object"),
+            connectors=usage.get("connectors"),
+            response_guardrails=response.get("guardrails"),
+        ),
         metrics=usage_metrics(usage),
-        children=_children(outputs, response.get("conversation_id"), arrivals),
+        children=children,
         error=_error_text(response.get("error")),
     )
 
@@ -81,11 +88,11 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 def read_lookup_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     fields = response if isinstance(response, dict) else {}
-    metadata = {"object": fields.get("object"), "model": fields.get("model"), "agent_id": fields.get("agent_id")}
-    return Outcome(output=response, metadata=_known(metadata))
+    metadata = _known(object=fields.get("object"), model=fields.get("model"), agent_id=fields.get("agent_id"))
+    return Outcome(output=response, metadata=metadata)
 
 
-def _known(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
+def _known(**values: Loggable) -> dict[str, Loggable]:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -118,17 +125,6 @@ def _dicts(values: Loggable) -> Iterable[dict[str, Loggable]]:
     return (value for value in values if isinstance(value, dict)) if isinstance(values, list) else ()
 
 
-def _children(outputs: Loggable, conversation_id: Loggable, arrivals: Mapping[int, Arrival]) -> tuple[Child, ...]:
-    if not isinstance(outputs, list):
-        return ()
-    children = (
-        _child(entry, index, conversation_id, arrivals.get(index))
-        for index, entry in enumerate(outputs)
-        if isinstance(entry, dict)
-    )
-    return tuple(child for child in children if child is not None)
-
-
 def _child(
     entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None
 ) -> Child | None:
@@ -142,16 +138,15 @@ def _child(
         child = _handoff(entry)
     else:
         return None
-    metadata: dict[str, Loggable] = {
+    common = {
         "tool_type": kind,
         "tool_call_id": entry.get("id"),
         "tool_index": index,
         "agent_id": entry.get("agent_id"),
         "model": entry.get("model"),
-        **child.metadata,
     }
     return child._replace(
-        metadata=_known(metadata),
+        metadata=_known(**{**common, **child.metadata}),
         start=_unix_time(entry.get("created_at")),
         end=_unix_time(entry.get("completed_at")),
         arrival=arrival,
@@ -190,7 +185,7 @@ def _function_call(entry: Mapping[str, Loggable], conversation_id: Loggable) -> 
 
 def _handoff(entry: Mapping[str, Loggable]) -> Child:
     def agent(side: str) -> Loggable:
-        return _known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
+        return _known(agent_id=entry.get(f"{side}_agent_id"), agent_name=entry.get(f"{side}_agent_name")) or None
 
     next_agent = entry.get("next_agent_name") or entry.get("next_agent_id")
     return Child(

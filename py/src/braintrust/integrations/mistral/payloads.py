@@ -32,6 +32,7 @@ MAX_DEPTH = 100
 _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
 
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[^,;]*)*),", re.ASCII)
+_SCALARS = frozenset({type(None), bool, int, float})
 _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "wav"}
 
 # The separator in front may itself be escaped: tool results are JSON inside JSON, and links carry links.
@@ -81,9 +82,9 @@ def redact(text: str) -> str:
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
     kind: type[Any] = type(value)
     if kind is str:
-        # Nearly every string has nothing to redact and is no data URL.
+        # Nearly every string has neither a signature nor media, and is not worth a call.
         return _read_text(value, key, ancestors) if "ig" in value or value[:5] == "data:" else value
-    if value is None or kind is bool or kind is int or kind is float:
+    if kind in _SCALARS:
         return value
     if len(ancestors) >= MAX_DEPTH:
         return f"<nested deeper than {MAX_DEPTH} levels>"
@@ -185,7 +186,9 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
         result: dict[str, Loggable] = {}
         for name, wire_name, constant in plan:
             if name in names_given:
-                item = _plain(attributes.get(name), wire_name, ancestors)
+                item = attributes.get(name)
+                if type(item) is not str or "ig" in item or item[:5] == "data:":
+                    item = _plain(item, wire_name, ancestors)
                 if item is not None:
                     result[wire_name] = item
             elif constant is not None:

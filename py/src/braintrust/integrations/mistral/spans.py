@@ -71,7 +71,8 @@ class CallSpan:
             return
         end = time.time() if at is None else at
         outcome = guarded(read_outcome, fallback=Outcome())
-        guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
+        if outcome.children:
+            guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
         if not guarded(self._log, outcome, end, error, first_output, fallback=False):
             guarded(self._span.end, end, fallback=end)
 

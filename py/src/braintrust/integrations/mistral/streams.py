@@ -33,12 +33,13 @@ else:
 class StreamLifecycle:
     """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
 
-    __slots__ = ("__weakref__", "_accumulator", "_operation", "_span", "fold", "next_event")
+    __slots__ = ("__weakref__", "_accumulator", "_operation", "_process", "_span", "fold", "next_event")
 
     def __init__(self, operation: Operation, span: CallSpan, accumulator: Accumulator) -> None:
         self._operation = operation
         self._span = span
         self._accumulator = accumulator
+        self._process = os.getpid()
         # Called for every event: bound once, and by the faces themselves.
         self.fold = accumulator.add
         _open_streams.watch(self)
@@ -76,7 +77,8 @@ class StreamLifecycle:
     def __del__(self) -> None:
         # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:
         # logging here could wait for that lock forever. So someone else does it.
-        if not self._span.is_closed:
+        # A forked child drops copies of its parent's streams, which only the parent may end.
+        if not self._span.is_closed and self._process == os.getpid():
             _open_streams.abandon(self, time.time())
 
 
@@ -106,24 +108,26 @@ class _OpenStreams:
 
     def end_all(self) -> None:
         """End what is still open when the interpreter exits."""
-        while not self._abandoned.empty():
-            self._end_next()
+        if self._thread is not None:
+            self._abandoned.put(None)
+            # Bounded, as an exit must not hang.
+            self._thread.join(timeout=5)
         for stream in list(self._open):
-            stream.end()
+            guarded(stream.end, fallback=None)
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="braintrust-mistral-streams", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="braintrust-mistral-streams", daemon=True)
+        thread.start()
+        self._thread = thread
         # After the SDK's logger registered its own: the last registered runs first, and that one flushes.
         atexit.register(self.end_all)
 
     def _run(self) -> None:
-        while True:
-            self._end_next()
-
-    def _end_next(self) -> None:
-        stream, at = self._abandoned.get()
-        guarded(stream.end, None, at, fallback=None)
+        while (abandoned := self._abandoned.get()) is not None:
+            stream, at = abandoned
+            guarded(stream.end, None, at, fallback=None)
+            # Held until the next one came, it would keep its text.
+            del stream, abandoned
 
     def _reset(self) -> None:
         """Begin anew: a forked child has neither the thread nor usable locks, and its parent ends its own streams."""
@@ -131,7 +135,7 @@ class _OpenStreams:
         self._start_lock = threading.Lock()
         self._open: weakref.WeakSet[StreamLifecycle] = weakref.WeakSet()
         # The one queue whose `put` may be called from a finalizer.
-        self._abandoned: queue.SimpleQueue[tuple[StreamLifecycle, float]] = queue.SimpleQueue()
+        self._abandoned: queue.SimpleQueue[tuple[StreamLifecycle, float] | None] = queue.SimpleQueue()
 
 
 _open_streams = _OpenStreams()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .faults import guarded
-from .operations import Operation, Outcome, Request
+from .operations import Accumulator, Operation, Outcome, Request
 from .payloads import plain
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
@@ -70,15 +70,15 @@ class TracedCall:
 
     def returned(self, result: Any) -> Any:
         """Return what the caller gets: `result` itself, or the traced stream around it."""
-        stream = guarded(self._stream, result, fallback=None)
-        if stream is not None:
-            return stream
+        if self._operation.accumulator is not None:
+            stream = guarded(self._stream, self._operation.accumulator, result, fallback=None)
+            if stream is not None:
+                return stream
         self._span.close(lambda: self._operation.response(plain(result), {}))
         return result
 
-    def _stream(self, result: Any) -> Any:
+    def _stream(self, make_accumulator: Callable[[], Accumulator], result: Any) -> Any:
         """Return the traced stream around `result`, or `None` where that is no stream."""
-        make_accumulator = self._operation.accumulator
-        if make_accumulator is None or not (hasattr(result, "__next__") or hasattr(result, "__anext__")):
+        if not (hasattr(result, "__next__") or hasattr(result, "__anext__")):
             return None
         return traced_stream(result, StreamLifecycle(self._operation, self._span, make_accumulator()))

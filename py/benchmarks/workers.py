@@ -1,0 +1,74 @@
+"""The measured processes: each takes one side, then measures the figures that it is asked for, one a line."""
+
+import json
+import os
+import subprocess
+import sys
+from types import TracebackType
+
+from .bench import Bench, Side, SideError
+from .figures import FIGURES
+
+
+class WorkerError(Exception):
+    """A measured process has ended before its time; what it had to say is on standard error."""
+
+
+class Worker:
+    """A process of one side, idle until it is asked."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        # Whatever the caller's environment says, nothing goes to Braintrust and imports find their bytecode.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("BRAINTRUST_")}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        if side is not Side.OURS:
+            environment["BRAINTRUST_MISTRAL_OVERLAY"] = "0"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, side.value],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def wait(self) -> None:
+        """Wait until it is idle."""
+        self._line("preparing itself")
+
+    def measure(self, title: str) -> float:
+        """Have it measure the figure of this title once."""
+        assert self._process.stdin, "it is a pipe"
+        self._process.stdin.write(title + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._line(f"measuring {title!r}"))
+
+    def _line(self, purpose: str) -> str:
+        assert self._process.stdout, "it is a pipe"
+        line = self._process.stdout.readline()
+        if not line:
+            raise WorkerError(f"the process of side {self.side.value!r} has ended {purpose}")
+        return line
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+
+def main(side: Side) -> None:
+    """Measure what standard input asks for until it ends."""
+    try:
+        bench = Bench(side)
+    except SideError as reason:
+        sys.exit(str(reason))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(json.dumps(FIGURES[line.strip()].measure(bench)), flush=True)
+
+
+if __name__ == "__main__":
+    main(Side(sys.argv[1]))

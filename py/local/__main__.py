@@ -1,0 +1,36 @@
+"""Both local services until Ctrl-C: `python -m local`."""
+
+import argparse
+import shlex
+import threading
+
+from local import LocalBraintrust, LocalMistral
+from local.scenarios import SCENARIOS
+
+
+def main() -> None:
+    """Start both services, and say where they are and what they know."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("--mistral-port", type=int, default=8701, help="default: %(default)s; 0 takes a free port")
+    parser.add_argument("--braintrust-port", type=int, default=8702, help="default: %(default)s; 0 takes a free port")
+    parser.add_argument("--pace", type=float, default=1.0, help="multiplies Mistral's delays (default: %(default)s)")
+    options = parser.parse_args()
+    mistral = LocalMistral(pace=options.pace, port=options.mistral_port)
+    with mistral, LocalBraintrust(port=options.braintrust_port) as braintrust:
+        print(f"Mistral     {mistral.url}   Mistral(api_key='local', server_url='{mistral.url}')")
+        print(f"Braintrust  {braintrust.url}\n")
+        print("Environment of an application that logs here:")
+        for name, value in braintrust.environment().items():
+            print(f"  export {name}={shlex.quote(value)}")
+        print("\nScenarios, by model name or agent id; long-stream-<n> for n deltas:")
+        for name in SCENARIOS:
+            print(f"  {name}")
+        print("\nCtrl-C stops both.", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""A Starlette application on loopback, served from a thread of its own: what both local services stand on."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import TypeVar
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+_Server = TypeVar("_Server", bound="LocalServer")
+
+
+_logger = logging.getLogger(__name__)
+
+
+class ConnectionBrokenError(Exception):
+    """Raised while a response is being sent to break the connection there."""
+
+
+class LocalServer:
+    """An HTTP service on 127.0.0.1 for the length of a `with` block.
+
+    The address is fixed when the object is made: `url` is valid before `start()`, and a port of 0 takes a free one.
+    `start()` returns when requests are answered; `stop()` also cuts the streams that are still open. A stopped service
+    cannot be started again.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute], port: int = 0) -> None:
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        # Uvicorn reports connections that are meant to break as errors, hence "critical": we report our own.
+        app = _reporting(Starlette(routes=routes))
+        config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name=type(self).__name__, daemon=True)
+
+    def start(self: _Server) -> _Server:
+        """Start serving, and return the service itself."""
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError(f"{type(self).__name__} did not start on {self.url}")
+            time.sleep(0.001)
+        return self
+
+    def stop(self) -> None:
+        """Stop serving. Clients in the middle of a stream see their connection break."""
+        self._server.force_exit = True
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def __enter__(self: _Server) -> _Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+def _reporting(app: ASGIApp) -> ASGIApp:
+    async def report(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except ConnectionBrokenError:
+            raise
+        except Exception:
+            _logger.exception("%s %s failed", scope["method"], scope["path"])
+            raise
+
+    return report

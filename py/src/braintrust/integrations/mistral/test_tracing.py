@@ -1,0 +1,587 @@
+"""Every call has one span, and whoever makes the call sees nothing of it."""
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import ANY
+
+import braintrust
+import pytest
+
+from . import MistralIntegration, wrap_mistral
+from .conftest import (
+    Conversations,
+    Json,
+    LoggedSpan,
+    LoggedSpans,
+    MakeClient,
+    Mistral,
+    Provide,
+    answer,
+    answer_stream,
+    httpx,
+    logged_calls,
+)
+
+
+try:
+    from mistralai.client.errors import MistralError
+    from mistralai.client.utils.eventstreaming import EventStream, EventStreamAsync
+except ImportError:
+    # 1.x
+    from mistralai.models import MistralError
+    from mistralai.utils.eventstreaming import EventStream, EventStreamAsync
+
+
+# --- a provider that answers every method ---
+
+
+ENTRY: Json = {
+    "object": "entry",
+    "type": "message.output",
+    "id": "msg_1",
+    "created_at": "2026-10-05T14:45:45Z",
+    "completed_at": "2026-10-05T14:45:45Z",
+    "model": "mistral-small-latest",
+    "role": "assistant",
+    "content": "Rye.",
+}
+USAGE: Json = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
+RESPONSE: Json = {"object": "conversation.response", "conversation_id": "conv_1", "outputs": [ENTRY], "usage": USAGE}
+EVENTS: list[Json] = [
+    {
+        "type": "conversation.response.started",
+        "created_at": "2026-10-05T14:45:44Z",
+        "conversation_id": "conv_1",
+    },
+    {
+        "type": "message.output.delta",
+        "output_index": 0,
+        "content_index": 0,
+        **{key: ENTRY[key] for key in ("created_at", "id", "model", "role", "content")},
+    },
+    {"type": "conversation.response.done", "created_at": "2026-10-05T14:45:46Z", "usage": USAGE},
+]
+CONVERSATION: Json = {
+    "object": "conversation",
+    "id": "conv_1",
+    "model": "mistral-small-latest",
+    "created_at": "2026-10-05T14:45:44Z",
+    "updated_at": "2026-10-05T14:45:46Z",
+}
+HISTORY: Json = {"object": "conversation.history", "conversation_id": "conv_1", "entries": [ENTRY]}
+MESSAGES: Json = {"object": "conversation.messages", "conversation_id": "conv_1", "messages": [ENTRY]}
+
+METHODS: dict[str, Json] = {
+    "start": {"inputs": "Which flour?", "model": "mistral-small-latest"},
+    "append": {"conversation_id": "conv_1", "inputs": "And how much?"},
+    "restart": {"conversation_id": "conv_1", "inputs": "Which flour?", "from_entry_id": "msg_0"},
+    "start_stream": {"inputs": "Which flour?", "model": "mistral-small-latest"},
+    "append_stream": {"conversation_id": "conv_1", "inputs": "And how much?"},
+    "restart_stream": {"conversation_id": "conv_1", "inputs": "Which flour?", "from_entry_id": "msg_0"},
+    "get": {"conversation_id": "conv_1"},
+    "list": {"page": 0, "page_size": 10},
+    "delete": {"conversation_id": "conv_1"},
+    "get_history": {"conversation_id": "conv_1"},
+    "get_messages": {"conversation_id": "conv_1"},
+}
+"""The traced methods, and arguments for each."""
+
+
+def bakery(request: Any) -> Any:
+    """Answer any request as Mistral does."""
+    path: str = request.url.path
+    if request.method == "DELETE":
+        return httpx.Response(204)
+    if request.method == "POST":
+        return answer_stream(EVENTS) if b'"stream":true' in request.content.replace(b" ", b"") else answer(RESPONSE)
+    if path.endswith("/history"):
+        return answer(HISTORY)
+    if path.endswith("/messages"):
+        return answer(MESSAGES)
+    return answer([CONVERSATION] if path.endswith("/conversations") else CONVERSATION)
+
+
+Call = Callable[[Mistral, str, Json], Any]
+
+
+def call_sync(client: Mistral, method: str, arguments: Json) -> Any:
+    """Call a method and return what the caller gets; a stream is read to its end first."""
+    result = getattr(client.beta.conversations, method)(**arguments)
+    if method.endswith("_stream"):
+        assert len(list(result)) == len(EVENTS)
+    return result
+
+
+def call_async(client: Mistral, method: str, arguments: Json) -> Any:
+    """Do the same with the method's async twin."""
+
+    async def call() -> Any:
+        result = await getattr(client.beta.conversations, f"{method}_async")(**arguments)
+        if method.endswith("_stream"):
+            assert len([event async for event in result]) == len(EVENTS)
+        return result
+
+    return asyncio.run(call())
+
+
+both_faces = pytest.mark.parametrize("call", [call_sync, call_async])
+
+
+# --- once ---
+
+
+@pytest.fixture
+def uninstrumented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the tracing off the SDK's class: this test puts it on."""
+    for name, method in list(vars(Conversations).items()):
+        original = getattr(method, "__wrapped__", None)
+        marks = [mark for mark in getattr(original, "__dict__", ()) if mark.startswith("__braintrust_patched")]
+        if original is not None and marks:
+            monkeypatch.setattr(Conversations, name, original)
+        for mark in marks:
+            monkeypatch.delattr(original, mark)
+
+
+def spans_of_every_method(client: Mistral, spans: LoggedSpans, call: Call) -> dict[str, list[LoggedSpan]]:
+    """Call all methods, and return the spans of each call."""
+    logged: dict[str, list[LoggedSpan]] = {}
+    for method, arguments in METHODS.items():
+        call(client, method, arguments)
+        logged[method] = [
+            span._replace(seconds=ANY, metrics=timeless(span.metrics)) for span in logged_calls(spans.pop())
+        ]
+    return logged
+
+
+def timeless(metrics: Json) -> Json:
+    return {name: ANY if name in ("duration", "time_to_first_token") else value for name, value in metrics.items()}
+
+
+@both_faces
+@pytest.mark.parametrize(
+    "ways",
+    ["setup", "wrap", "setup wrap", "wrap setup", "setup setup", "wrap wrap", "wrap setup wrap setup wrap"],
+    ids=lambda ways: ways.replace(" ", "-"),
+)
+@pytest.mark.usefixtures("uninstrumented")
+def test_setup_and_wrap_mistral_in_any_order_and_number_give_one_span_per_call(
+    ways: str, call: Call, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    client = make_client(bakery)
+    for way in ways.split():
+        if way == "setup":
+            assert MistralIntegration.setup()
+        else:
+            assert wrap_mistral(client) is client
+    logged = spans_of_every_method(client, spans, call)
+    assert {method: [span.name for span in calls] for method, calls in logged.items()} == {
+        method: [f"mistral.beta.conversations.{method}"] for method in METHODS
+    }
+
+
+@both_faces
+def test_setup_and_wrap_mistral_give_identical_spans(
+    call: Call, spans: LoggedSpans, make_client: MakeClient, request: pytest.FixtureRequest
+) -> None:
+    by_setup = spans_of_every_method(make_client(bakery), spans, call)
+    request.getfixturevalue("uninstrumented")
+    by_wrap = spans_of_every_method(wrap_mistral(make_client(bakery)), spans, call)
+    assert by_setup == by_wrap
+
+
+@both_faces
+@pytest.mark.usefixtures("uninstrumented")
+def test_wrap_mistral_traces_the_clients_it_was_given_and_no_other(
+    call: Call, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    first, second, other = (make_client(bakery) for _ in range(3))
+    wrap_mistral(first)
+    call(second, "start", METHODS["start"])
+    assert spans.pop() == []
+    wrap_mistral(second)
+    for client in (first, second, other):
+        call(client, "start", METHODS["start"])
+    assert len(spans.pop()) == 2
+
+
+@pytest.mark.usefixtures("uninstrumented")
+def test_without_setup_and_wrap_mistral_nothing_is_traced(spans: LoggedSpans, make_client: MakeClient) -> None:
+    call_sync(make_client(bakery), "start", METHODS["start"])
+    assert spans.pop() == []
+
+
+@pytest.mark.parametrize("no_client", [None, object(), "client", Mistral])
+def test_wrap_mistral_refuses_what_is_no_client(no_client: Any) -> None:
+    with pytest.raises(TypeError, match="wrap_mistral"):
+        wrap_mistral(no_client)
+
+
+@both_faces
+def test_all_methods_show_what_they_were_asked_and_what_they_answered(
+    call: Call, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    logged = spans_of_every_method(make_client(bakery), spans, call)
+    assert {method: (span.input, span.output, span.error) for method, (span,) in logged.items()} == {
+        "start": ("Which flour?", [ENTRY], None),
+        "append": ("And how much?", [ENTRY], None),
+        "restart": ("Which flour?", [ENTRY], None),
+        "start_stream": ("Which flour?", [ENTRY], None),
+        "append_stream": ("And how much?", [ENTRY], None),
+        "restart_stream": ("Which flour?", [ENTRY], None),
+        "get": ({"conversation_id": "conv_1"}, CONVERSATION, None),
+        "list": ({"page": 0, "page_size": 10}, [CONVERSATION], None),
+        "delete": ({"conversation_id": "conv_1"}, None, None),
+        "get_history": ({"conversation_id": "conv_1"}, HISTORY, None),
+        "get_messages": ({"conversation_id": "conv_1"}, MESSAGES, None),
+    }
+    assert {span.type for (span,) in logged.values()} == {"task"}
+    assert all(span.metadata["provider"] == "mistral" for (span,) in logged.values())
+
+
+@both_faces
+def test_a_call_is_two_log_records_an_opening_one_and_one_with_the_end(
+    call: Call, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    for method, arguments in METHODS.items():
+        call(make_client(bakery), method, arguments)
+        opened, ended = (record.get() for record in spans.memory.logs)
+        assert (opened["span_id"], "end" in opened["metrics"]) == (ended["span_id"], False)
+        assert ended["metrics"]["end"] >= opened["metrics"]["start"]
+        spans.pop()
+
+
+@both_faces
+def test_every_span_says_what_made_it(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    tool = {**ENTRY, "type": "tool.execution", "id": "tool_1", "name": "web_search", "arguments": "{}"}
+    call(make_client(lambda request: answer({**RESPONSE, "outputs": [tool, ENTRY]})), "start", METHODS["start"])
+    rows = spans.pop()
+    assert [row["span_attributes"]["name"] for row in rows] == ["mistral.beta.conversations.start", "tool: web_search"]
+    assert {row["context"]["span_origin"]["instrumentation"]["name"] for row in rows} == {"mistral-auto"}
+
+
+# --- its place in the trace ---
+
+
+@both_faces
+def test_without_a_current_span_a_call_is_a_root(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    for method, arguments in METHODS.items():
+        call(make_client(bakery), method, arguments)
+    rows = spans.pop()
+    assert [row["span_parents"] for row in rows] == [None] * len(METHODS)
+    assert len({row["root_span_id"] for row in rows}) == len(METHODS)
+
+
+@both_faces
+def test_the_parent_of_a_call_is_the_current_span(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    client = make_client(bakery)
+    with braintrust.start_span(name="bake") as parent:
+        for method, arguments in METHODS.items():
+            call(client, method, arguments)
+    rows = [row for row in spans.pop() if row["span_id"] != parent.span_id]
+    assert [row["span_parents"] for row in rows] == [[parent.span_id]] * len(METHODS)
+    assert {row["root_span_id"] for row in rows} == {parent.root_span_id}
+
+
+@both_faces
+def test_inside_a_traced_function_that_is_the_parent(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    @braintrust.traced
+    def bake() -> None:
+        call(make_client(bakery), "start_stream", METHODS["start_stream"])
+
+    bake()
+    function, conversation = spans.pop()
+    assert function["span_attributes"]["name"] == "bake"
+    assert conversation["span_parents"] == [function["span_id"]]
+
+
+def test_a_stream_belongs_to_the_span_that_was_current_when_it_was_started(
+    spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    with braintrust.start_span(name="start") as parent:
+        stream = make_client(bakery).beta.conversations.start_stream(**METHODS["start_stream"])
+    with braintrust.start_span(name="read"):
+        list(stream)
+    assert [(row["span_attributes"]["name"], row["span_parents"]) for row in spans.pop()] == [
+        ("start", None),
+        ("mistral.beta.conversations.start_stream", [parent.span_id]),
+        ("read", None),
+    ]
+
+
+def test_concurrent_calls_have_each_its_own_parent(spans: LoggedSpans, make_client: MakeClient) -> None:
+    client = make_client(bakery)
+
+    async def bake(name: str) -> None:
+        with braintrust.start_span(name=name):
+            stream = await client.beta.conversations.start_stream_async(**METHODS["start_stream"])
+            async for _ in stream:
+                await asyncio.sleep(0)
+
+    async def bake_all() -> None:
+        await asyncio.gather(*(bake(f"loaf {number}") for number in range(5)))
+
+    asyncio.run(bake_all())
+    rows = spans.pop()
+    loaves = {row["span_id"] for row in rows if row["span_attributes"]["name"].startswith("loaf")}
+    parents = [row["span_parents"][0] for row in rows if row["span_id"] not in loaves]
+    assert len(parents) == len(loaves) == 5
+    assert set(parents) == loaves
+
+
+@both_faces
+def test_a_call_never_changes_the_current_span(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    during: list[Any] = []
+
+    def handler(request: Any) -> Any:
+        during.append(braintrust.current_span())
+        return bakery(request)
+
+    client = make_client(handler)
+    with braintrust.start_span(name="bake") as parent:
+        for method, arguments in METHODS.items():
+            call(client, method, arguments)
+            assert braintrust.current_span() is parent
+        assert during == [parent] * len(METHODS)
+    assert len(spans.pop()) == 1 + len(METHODS)
+
+
+def test_an_open_stream_never_changes_the_current_span(spans: LoggedSpans, make_client: MakeClient) -> None:
+    client = make_client(bakery)
+    with braintrust.start_span(name="bake") as parent:
+        with client.beta.conversations.start_stream(**METHODS["start_stream"]) as stream:
+            assert braintrust.current_span() is parent
+            for _ in stream:
+                assert braintrust.current_span() is parent
+        assert braintrust.current_span() is parent
+
+    async def bake() -> None:
+        with braintrust.start_span(name="bake") as parent:
+            async with await client.beta.conversations.start_stream_async(**METHODS["start_stream"]) as stream:
+                assert braintrust.current_span() is parent
+                async for _ in stream:
+                    assert braintrust.current_span() is parent
+            assert braintrust.current_span() is parent
+
+    asyncio.run(bake())
+    assert len(spans.pop()) == 4
+
+
+# --- what the caller gets ---
+
+
+def provide_both(provide: Provide, method: str, function: Callable[..., Any]) -> None:
+    """Put a function in the place of a method of the SDK and of its async twin."""
+
+    async def function_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    provide(method, function)
+    provide(f"{method}_async", function_async)
+
+
+@both_faces
+@pytest.mark.parametrize("method", [method for method in METHODS if not method.endswith("_stream")])
+def test_the_caller_gets_the_very_result_of_the_sdk(
+    method: str, call: Call, spans: LoggedSpans, make_client: MakeClient, provide: Provide
+) -> None:
+    result = call(make_client(bakery), method, METHODS[method])
+    provide_both(provide, method, lambda self, **kwargs: result)
+    assert call(make_client(bakery), method, METHODS[method]) is result
+    assert len(spans.pop()) == 2
+
+
+class BurntError(Exception):
+    """The application's own."""
+
+
+def burn(*args: Any, **kwargs: Any) -> Any:
+    raise BURNT
+
+
+BURNT = BurntError("black on both sides")
+
+
+@both_faces
+@pytest.mark.parametrize("method", METHODS)
+def test_the_caller_gets_the_very_exception_of_the_sdk_with_its_traceback(
+    method: str, call: Call, spans: LoggedSpans, make_client: MakeClient, provide: Provide
+) -> None:
+    BURNT.__traceback__ = None
+    provide_both(provide, method, burn)
+    with pytest.raises(BurntError) as raised:
+        call(make_client(bakery), method, METHODS[method])
+    assert raised.value is BURNT
+    assert (BURNT.__cause__, BURNT.__context__, getattr(BURNT, "__notes__", None)) == (None, None, None)
+    assert traceback.extract_tb(BURNT.__traceback__)[-1].name == "burn"
+    (span,) = logged_calls(spans.pop())
+    assert (span.name, span.output) == (f"mistral.beta.conversations.{method}", None)
+    assert span.error is not None
+    assert span.error.endswith("BurntError: black on both sides")
+
+
+@both_faces
+def test_the_arguments_reach_the_sdk_as_they_are(
+    call: Call, spans: LoggedSpans, make_client: MakeClient, provide: Provide
+) -> None:
+    received: list[Json] = []
+    provide_both(provide, "start", lambda self, **kwargs: received.append(kwargs))
+    arguments: Json = {"inputs": [{"role": "user", "content": "Which flour?"}], "tools": iter([]), "unknown": object()}
+    call(make_client(bakery), "start", arguments)
+    (kwargs,) = received
+    assert list(kwargs) == list(arguments)
+    assert all(kwargs[name] is arguments[name] for name in arguments)
+    assert arguments["inputs"] == [{"role": "user", "content": "Which flour?"}]
+    assert spans.pop_one()["metadata"] == {"provider": "mistral", "stream": False, "tools": "<list_iterator>"}
+
+
+@both_faces
+def test_arguments_by_position_are_the_sdks_type_error(
+    call: Call, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    conversations: Any = make_client(bakery).beta.conversations
+    misuse = {
+        call_sync: lambda: conversations.start("Which flour?"),
+        call_async: lambda: asyncio.run(conversations.start_async("Which flour?")),
+    }
+    with pytest.raises(TypeError, match="positional argument"):
+        misuse[call]()
+    (span,) = logged_calls(spans.pop())
+    assert "positional argument" in (span.error or "")
+    assert span.input is None
+
+
+@both_faces
+def test_an_unknown_argument_is_the_sdks_type_error(call: Call, spans: LoggedSpans, make_client: MakeClient) -> None:
+    with pytest.raises(TypeError, match="flour"):
+        call(make_client(bakery), "start", {"inputs": "Bread?", "flour": "rye"})
+    (span,) = logged_calls(spans.pop())
+    assert (span.input, "flour" in (span.error or "")) == ("Bread?", True)
+
+
+def test_traced_methods_still_look_like_the_sdks() -> None:
+    for method in METHODS:
+        for name in (method, f"{method}_async"):
+            ours = getattr(Conversations, name)
+            theirs = vars(Conversations)[name].__wrapped__
+            assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs) == name.endswith("_async")
+            assert asyncio.iscoroutinefunction(ours) == name.endswith("_async")
+            assert inspect.signature(ours) == inspect.signature(theirs)
+            assert (ours.__name__, ours.__doc__) == (theirs.__name__, theirs.__doc__)
+
+
+def test_an_async_call_that_is_never_awaited_is_not_made_and_has_no_span(
+    spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    call = make_client(bakery).beta.conversations.start_async(**METHODS["start"])
+    assert inspect.iscoroutine(call)
+    call.close()
+    assert spans.pop() == []
+
+
+# --- errors of the API ---
+
+
+ERRORS = [
+    (401, {"detail": "Unauthorized"}),
+    (403, {"object": "Error", "message": "Blocked by a guardrail", "type": "guardrail_violation", "code": 3201}),
+    (404, {"message": "Conversation not found"}),
+    (422, {"object": "Error", "message": [{"type": "missing", "loc": ["body"], "msg": "Bad dough"}], "code": 3001}),
+    (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "tools"], "msg": "Bad dough", "input": []}]}),
+    (429, {"object": "error", "message": "Too many loaves", "type": "rate_limited", "param": None, "code": "1300"}),
+    (500, {"object": "Error", "message": "Response failed during handoff orchestration", "code": 3000}),
+]
+
+
+@both_faces
+@pytest.mark.parametrize(("status", "body"), ERRORS)
+@pytest.mark.parametrize("method", ["start", "append_stream", "get_history"])
+def test_an_error_of_the_api_is_the_same_with_and_without_tracing_and_is_on_the_span(
+    method: str,
+    status: int,
+    body: Json,
+    call: Call,
+    spans: LoggedSpans,
+    make_client: MakeClient,
+    request: pytest.FixtureRequest,
+) -> None:
+    client = make_client(lambda request: answer(body, status))
+    with pytest.raises(MistralError) as traced:
+        call(client, method, METHODS[method])
+    row = spans.pop_one()
+    request.getfixturevalue("uninstrumented")
+    with pytest.raises(MistralError) as untraced:
+        call(client, method, METHODS[method])
+    assert (type(traced.value), str(traced.value)) == (type(untraced.value), str(untraced.value))
+    assert (traced.value.status_code, traced.value.body) == (status, untraced.value.body)
+    assert str(traced.value) in row["error"]
+    assert row["error"].startswith("Traceback")
+    assert row.get("output") is None
+    assert row["metadata"] == {
+        "provider": "mistral",
+        **({} if method == "get_history" else {"stream": method.endswith("_stream")}),
+        **{key: value for key, value in METHODS[method].items() if key in ("model", "conversation_id")},
+    }
+
+
+# --- nobody to log for ---
+
+
+class Untouchable:
+    """Raises as soon as anything looks at it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"somebody looked at {name}")
+
+
+@both_faces
+@pytest.mark.usefixtures("no_logger")
+def test_without_a_logger_and_a_current_span_nothing_is_extracted(
+    call: Call, make_client: MakeClient, provide: Provide
+) -> None:
+    received: list[Json] = []
+    result = Untouchable()
+
+    def untouched(self: Any, **kwargs: Any) -> Any:
+        received.append(kwargs)
+        return result
+
+    arguments: Json = dict.fromkeys(("inputs", "tools", "metadata", "conversation_id"), Untouchable())
+    for method in ("start", "append", "get"):
+        provide_both(provide, method, untouched)
+        assert call(make_client(bakery), method, arguments) is result
+    assert len(received) == 3
+    assert all(kwargs[name] is arguments[name] for kwargs in received for name in arguments)
+
+
+@pytest.mark.usefixtures("no_logger")
+def test_without_a_logger_and_a_current_span_a_stream_is_the_sdks_own_object(make_client: MakeClient) -> None:
+    assert type(call_sync(make_client(bakery), "start_stream", METHODS["start_stream"])) is EventStream
+    assert type(call_async(make_client(bakery), "start_stream", METHODS["start_stream"])) is EventStreamAsync
+
+
+@both_faces
+@pytest.mark.usefixtures("no_logger")
+def test_without_a_logger_a_span_that_goes_nowhere_is_no_reason_to_trace(call: Call, make_client: MakeClient) -> None:
+    with braintrust.start_span(name="bake") as span:
+        assert span is braintrust.NOOP_SPAN
+        stream = call(make_client(bakery), "start_stream", METHODS["start_stream"])
+    assert type(stream) in (EventStream, EventStreamAsync)
+
+
+@pytest.fixture
+def inside_a_span_of_a_logger_that_is_gone(spans: LoggedSpans) -> Iterator[LoggedSpans]:
+    with braintrust.start_span(name="bake"):
+        braintrust.logger._state.reset_parent_state()
+        yield spans
+
+
+def test_without_a_logger_a_current_span_is_enough(
+    inside_a_span_of_a_logger_that_is_gone: LoggedSpans, make_client: MakeClient
+) -> None:
+    with braintrust.current_span().start_span(name="knead"):
+        call_sync(make_client(bakery), "start", METHODS["start"])
+    names = [row["span_attributes"]["name"] for row in inside_a_span_of_a_logger_that_is_gone.pop()]
+    assert "mistral.beta.conversations.start" in names

@@ -1,0 +1,302 @@
+"""The overlay as users install it: beside the SDK's releases, in environments made for the purpose."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import requires, version
+from pathlib import Path
+
+import pytest
+
+
+PROJECT = Path(__file__).parents[2]
+OLDEST, NEWEST = (
+    next(name for name in requires("braintrust-mistral") or () if name.startswith("braintrust")).replace(">=", "=="),
+    f"braintrust=={version('braintrust')}",
+)
+MISTRALAI = f"mistralai=={version('mistralai')}"
+UV = shutil.which("uv")
+
+FILE = "import braintrust.integrations.mistral as m; print(m.__file__)"
+FINDERS = "import sys; print([type(finder).__name__ for finder in sys.meta_path].count('Finder'))"
+
+
+class Environment:
+    """A virtual environment, whose Python runs where this project is out of sight."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.python = path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+        make = [UV, "venv", "--quiet", "--python"] if UV else []
+        self._call(*make, sys.executable, *([] if UV else ["-m", "venv"]), str(path))
+        self.packages = Path(self.run("import sysconfig; print(sysconfig.get_path('purelib'))"))
+
+    def install(self, *requirements: str) -> "Environment":
+        """Install these requirements, whatever is there already."""
+        self._pip("install", *requirements)
+        return self
+
+    def uninstall(self, distribution: str) -> None:
+        """Uninstall this distribution."""
+        self._pip("uninstall", *([] if UV else ["--yes"]), distribution)
+
+    def run(self, code: str, *options: str, **environ: str) -> str:
+        """Run this code, which must succeed, and return what it prints; its warnings and errors too."""
+        return self.call(*options, "-c", code, **environ)
+
+    def call(self, *arguments: str, status: int = 0, **environ: str) -> str:
+        """Run Python with these arguments, to this exit status, and return what it prints and what it complains of."""
+        return self._call(str(self.python), *arguments, status=status, **environ)
+
+    def _pip(self, command: str, *arguments: str) -> None:
+        if UV:
+            self._call(UV, "pip", command, "--quiet", "--python", str(self.python), *arguments)
+        else:
+            self._call(str(self.python), "-m", "pip", "--quiet", command, *arguments)
+
+    def _call(self, *command: str, status: int = 0, **environ: str) -> str:
+        inherited = {name: os.environ[name] for name in os.environ if not name.startswith(("BRAINTRUST", "PYTHON"))}
+        run = subprocess.run(
+            command,
+            check=False,
+            cwd=self.path.parent,
+            env=inherited | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert run.returncode == status, run.stdout
+        return run.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [UV, "build", "--wheel", "--out-dir"] if UV else [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w"]
+    subprocess.run([*build, str(folder), str(PROJECT)], check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
+    def make(*requirements: str) -> Environment:
+        environment = Environment(tmp_path_factory.mktemp("environment") / "venv")
+        return environment.install(*requirements) if requirements else environment
+
+    return make
+
+
+@pytest.fixture(scope="module", params=[OLDEST, NEWEST])
+def sdk(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def bare(make: Callable[..., Environment], sdk: str) -> Environment:
+    """The SDKs alone, and a start-up file that does nothing: for whichever it reads first, Python loads a codec."""
+    environment = make(sdk, MISTRALAI, "pytest")
+    (environment.packages / "nothing.pth").write_text("import sys")
+    return environment
+
+
+@pytest.fixture(scope="module")
+def installed(make: Callable[..., Environment], sdk: str, wheel: str) -> Environment:
+    """The SDKs and the wheel; not to be changed."""
+    return make(sdk, MISTRALAI, "pytest", wheel)
+
+
+@pytest.fixture(scope="module")
+def editable(make: Callable[..., Environment], sdk: str) -> Environment:
+    """The SDKs and this source tree."""
+    return make(sdk, MISTRALAI, "pytest", "-e", str(PROJECT))
+
+
+@pytest.fixture(params=["installed", "editable"])
+def environment(request: pytest.FixtureRequest, sdk: str) -> Environment:
+    """The SDKs, and the overlay in either way."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def changing(make: Callable[..., Environment], wheel: str) -> Environment:
+    """The SDKs and the wheel, for one test to change."""
+    return make(NEWEST, MISTRALAI, wheel)
+
+
+@pytest.fixture
+def broken(installed: Environment, tmp_path: Path) -> str:
+    """A folder that has the overlay with an integration that fails half-way through its import."""
+    shutil.copytree(installed.packages / "braintrust_mistral", tmp_path / "braintrust_mistral")
+    module = tmp_path / "braintrust_mistral/integrations/mistral/__init__.py"
+    module.write_text(module.read_text() + "\nraise AttributeError('the SDK has moved')\n")
+    return str(tmp_path)
+
+
+def place(environment: Environment) -> str:
+    """Return where this environment has our integration."""
+    wheels = environment.packages / "braintrust_mistral/integrations"
+    return str((wheels if wheels.exists() else PROJECT / "src/braintrust/integrations") / "mistral" / "__init__.py")
+
+
+def sdks_place(environment: Environment) -> str:
+    """Return where this environment has the SDK's own."""
+    return str(environment.packages / "braintrust/integrations/mistral/__init__.py")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "import braintrust.integrations.mistral",
+        "import braintrust.integrations.mistral.patchers",
+        "from braintrust.integrations.mistral import wrap_mistral",
+        "from braintrust.integrations import MistralIntegration",
+        "import braintrust; assert braintrust.auto_instrument()['mistral']",
+    ],
+)
+def test_every_way_to_the_integration_leads_here(installed: Environment, way: str) -> None:
+    code = f"{way}; import sys; print(sys.modules['braintrust.integrations.mistral'].__file__)"
+    assert installed.run(code) == place(installed)
+
+
+def test_the_loaded_module_is_like_any_other(environment: Environment) -> None:
+    loaders = f"{FILE}; print(type(m.__loader__).__name__, m.__spec__.loader is m.__loader__)"
+    source = "import inspect; print('MistralIntegration' in inspect.getsource(m))"
+    output = environment.run(f"{loaders}; {source}").split()
+    assert output == [place(environment), "SourceFileLoader", "True", "True"]
+
+
+def test_it_holds_under_pytest_whose_finder_would_take_the_sdks(environment: Environment) -> None:
+    test = environment.path.parent / "test_application.py"
+    test.write_text(f"def test():\n    {FILE}\n    assert m.__file__ == {place(environment)!r}\n")
+    assert "1 passed" in environment.call("-m", "pytest", "-p", "no:cacheprovider", str(test))
+
+
+def test_the_wheel_carries_no_tests(installed: Environment) -> None:
+    files = {path.name for path in (installed.packages / "braintrust_mistral").rglob("*")}
+    assert "patchers.py" in files
+    assert not {name for name in files if name.startswith(("test_", "conftest", "cassettes"))}
+
+
+def test_the_switch_brings_the_sdks_own_back(environment: Environment) -> None:
+    assert environment.run(FILE, BRAINTRUST_MISTRAL_OVERLAY="0") == sdks_place(environment)
+
+
+def test_the_switch_outranks_activate(installed: Environment) -> None:
+    code = f"import braintrust_mistral; print(braintrust_mistral.activate()); {FILE}"
+    assert installed.run(code, BRAINTRUST_MISTRAL_OVERLAY="0").split() == ["False", sdks_place(installed)]
+
+
+def test_uninstalling_brings_the_sdks_own_back(changing: Environment) -> None:
+    changing.uninstall("braintrust-mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+    assert not list(changing.packages.glob("braintrust_mistral*"))
+
+
+def test_what_becomes_of_the_sdk_does_not_matter(changing: Environment) -> None:
+    reinstall = "--reinstall-package=braintrust" if UV else "--force-reinstall"
+    for change in ([OLDEST], [NEWEST], [reinstall, NEWEST]):
+        assert changing.install(*change).run(FILE) == place(changing)
+
+
+def test_startup_imports_one_small_module(environment: Environment, bare: Environment) -> None:
+    code = "import sys; print(*sys.modules)"
+    modules, without = (set(each.run(code, "-I").split()) for each in (environment, bare))
+    assert modules - without == {"braintrust_mistral"}
+
+
+def test_both_startup_files_together_put_in_one_finder(installed: Environment) -> None:
+    (entry,) = (installed.packages / "braintrust_mistral.start").read_text().split()
+    assert installed.run(FINDERS) == "1"
+    assert installed.run(f"import pkgutil; pkgutil.resolve_name({entry!r})(); {FINDERS}") == "1"
+
+
+def test_a_startup_file_whose_package_is_gone_does_nothing(changing: Environment) -> None:
+    shutil.rmtree(changing.packages / "braintrust_mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+
+
+def test_an_overlay_without_its_integration_does_nothing(changing: Environment) -> None:
+    shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
+    assert changing.run(FILE) == sdks_place(changing)
+
+
+def test_activate_does_by_hand_what_site_has_not_done(installed: Environment) -> None:
+    code = f"import braintrust_mistral as overlay; print(overlay.activate(), overlay.activate()); {FILE}; {FINDERS}"
+    output = installed.run(code, "-S", PYTHONPATH=str(installed.packages)).split()
+    assert output == ["True", "True", place(installed), "1"]
+
+
+def test_activate_says_when_it_comes_too_late(installed: Environment) -> None:
+    code = "import braintrust.integrations.mistral, braintrust_mistral; braintrust_mistral.activate()"
+    output = installed.call("-S", "-c", code, status=1, PYTHONPATH=str(installed.packages))
+    assert output.splitlines()[-1].startswith("RuntimeError: braintrust_mistral.activate() came too late: ")
+
+
+def test_a_startup_file_that_comes_too_late_keeps_silent(changing: Environment) -> None:
+    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+
+
+def test_an_integration_that_fails_to_import_gives_way_with_one_warning(installed: Environment, broken: str) -> None:
+    files = "import sys; print(*(sys.modules[name].__file__ for name in sys.modules if '.mistral' in name), sep='\\n')"
+    output = installed.run(f"import braintrust.integrations.mistral; {files}", PYTHONPATH=broken)
+    warning, *rest = output.split("AttributeError: the SDK has moved\n")
+    assert warning.startswith("braintrust-mistral 0.1.0 cannot be imported with the installed braintrust")
+    assert "Traceback" in warning
+    own = Path(sdks_place(installed)).parent
+    assert {Path(file).parent for file in rest[0].splitlines()} == {own}
+    assert len(rest) == 1
+
+
+def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environment, broken: str) -> None:
+    shutil.rmtree(Path(sdks_place(changing)).parent)
+    output = changing.call("-c", FILE, status=1, PYTHONPATH=broken)
+    assert output.splitlines()[-1] == "AttributeError: the SDK has moved"
+
+
+def test_the_report_on_an_active_overlay(environment: Environment, sdk: str) -> None:
+    status, braintrust, mistralai, module, count, *methods = environment.call("-m", "braintrust_mistral").splitlines()
+    assert status == "braintrust-mistral 0.1.0 is active"
+    assert [braintrust, mistralai] == [sdk.replace("==", " "), MISTRALAI.replace("==", " ")]
+    assert module == f"braintrust.integrations.mistral is {place(environment)}"
+    assert count == f"{len(methods)} of {len(methods)} traced methods found:"
+    start = next(line for line in methods if line.startswith("  mistral.beta.conversations.start "))
+    assert start.split()[1] == "mistralai.client.conversations.Conversations.start"
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "reason"),
+    [
+        ([], {"BRAINTRUST_MISTRAL_OVERLAY": "0"}, "BRAINTRUST_MISTRAL_OVERLAY=0"),
+        (["-S"], {}, "no start-up file was read, call braintrust_mistral.activate()"),
+    ],
+    ids=["switched off", "without site"],
+)
+def test_the_report_on_the_sdks_own(
+    installed: Environment, options: list[str], environ: dict[str, str], reason: str
+) -> None:
+    environ = {"PYTHONPATH": str(installed.packages), **environ}
+    status, _, _, module, *_ = installed.call(*options, "-m", "braintrust_mistral", status=1, **environ).splitlines()
+    assert status == f"braintrust-mistral 0.1.0 is not active: {reason}"
+    assert module == f"braintrust.integrations.mistral is {sdks_place(installed)}"
+
+
+def test_the_report_on_an_integration_that_gave_way(installed: Environment, broken: str) -> None:
+    output = installed.call("-m", "braintrust_mistral", status=1, PYTHONPATH=broken)
+    assert "is not active: it cannot be imported with this braintrust, see the warning" in output
+
+
+def test_the_report_where_an_sdk_is_missing(changing: Environment) -> None:
+    changing.uninstall("mistralai")
+    _, braintrust, mistralai, _, count, method, *_ = changing.call("-m", "braintrust_mistral").splitlines()
+    assert [braintrust, mistralai] == [NEWEST.replace("==", " "), "mistralai is not installed"]
+    assert count.startswith("0 of ")
+    assert method.endswith("  not found")
+
+    changing.uninstall("braintrust")
+    status, braintrust, *_ = changing.call("-m", "braintrust_mistral", status=1).splitlines()
+    assert status == "braintrust-mistral 0.1.0 is not active: ModuleNotFoundError: No module named 'braintrust'"
+    assert braintrust == "braintrust is not installed"
