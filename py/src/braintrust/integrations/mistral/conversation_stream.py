@@ -39,7 +39,7 @@ class ConversationAccumulator:
         """Fold one of the SDK's `ConversationEvents`; types that nobody knows yet leave no trace."""
         data = event.data
         message = self._message
-        if message is not None and getattr(data, "id", None) == message.id:
+        if message is not None and data.type == "message.output.delta" and data.id == message.id:
             text = data.content
             if type(text) is str and data.content_index == message.text_index:
                 recent = message.recent
@@ -85,8 +85,8 @@ class ConversationAccumulator:
             entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now)
         entry.take(kind, data, now)
         if isinstance(entry, _Message):
-            if not data.content:
-                # The first delta of a message may be empty: no output yet.
+            if _is_empty(data.content):
+                # The first delta of a message may be: no output yet.
                 return
             self._message = entry
         if self.first_output is None:
@@ -152,6 +152,9 @@ class _Message(_Entry):
         index = _content_index(data)
         chunk = self._open.get(index)
         if chunk is None or not chunk.take(data.content):
+            if isinstance(chunk, _Text) and not chunk.text.value():
+                # An empty first delta announced a message, not a text.
+                self._chunks.remove((index, chunk))
             chunk = self._open[index] = _chunk(data.content)
             self._chunks.append((index, chunk))
         if isinstance(chunk, _Text):
@@ -160,6 +163,8 @@ class _Message(_Entry):
             self.text_index = None
 
     def finish(self) -> _Fields:
+        # Text goes past `take`, and may have been the first to name the model.
+        super().take("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
         self._copy("created_at", self.last, to="completed_at")
         return {**super().finish(), "role": "assistant", "content": self._content()}
@@ -310,13 +315,11 @@ class _Text(_Chunk):
         self.take(content)
 
     def take(self, content: Any) -> bool:
-        if isinstance(content, str):
-            self.text.add(content)
-        elif _field(content, "type") == "text":
-            self.bare = False
-            self.text.add(_field(content, "text") or "")
-        else:
+        text = _text(content)
+        if text is None:
             return False
+        self.bare = self.bare and isinstance(content, str)
+        self.text.add(text)
         return True
 
     def finish(self) -> _Fields:
@@ -360,12 +363,28 @@ class _Whole(_Chunk):
 
 
 def _chunk(content: Any) -> _Chunk:
-    kind = "text" if isinstance(content, str) else _field(content, "type")
-    if kind == "text":
+    if _text(content) is not None:
         return _Text(content)
-    if kind == "thinking":
+    if _field(content, "type") == "thinking":
         return _Thinking(content)
     return _Whole(content)
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a string or a text chunk."""
+    if isinstance(content, str):
+        return content
+    text = _field(content, "text") if _field(content, "type") == "text" else None
+    return text if isinstance(text, str) else None
+
+
+def _is_empty(content: Any) -> bool:
+    """Tell whether a delta brings nothing to read: an empty text or thinking."""
+    if isinstance(content, list):
+        return all(_is_empty(part) for part in content)  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(content, str) and _field(content, "type") == "thinking":
+        return _is_empty(_field(content, "thinking"))
+    return not content or _text(content) == ""
 
 
 def _field(value: Any, name: str) -> Any:

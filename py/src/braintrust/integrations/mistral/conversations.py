@@ -45,7 +45,7 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     # The request's own metadata would mix with the span's.
     metadata.update({f"request_{name}": value for name, value in given(arguments, {"metadata"}).items()})
     inputs = plain(arguments.get("inputs"))
-    return Request(inputs, metadata, tuple(_settlements(arguments.get("conversation_id"), inputs, metadata)))
+    return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
 def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
@@ -104,8 +104,9 @@ def _error_text(error: Loggable) -> str | None:
     return f"{message} (code {code})" if code is not None else str(message)
 
 
-def _settlements(conversation_id: Any, inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[Settlement]:
+def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[Settlement]:
     """Yield what an append brings for the function calls of the conversation so far."""
+    conversation_id = metadata.get("conversation_id")
     if not isinstance(conversation_id, str):
         return
     for confirmation in _dicts(metadata.get("tool_confirmations")):
@@ -189,7 +190,8 @@ def _handoff(entry: Mapping[str, Loggable]) -> Child:
 
     next_agent = entry.get("next_agent_name") or entry.get("next_agent_id")
     return Child(
-        name=f"handoff: {next_agent}",
+        # A stream may break off before it names the agent.
+        name=f"handoff: {next_agent}" if next_agent else "handoff",
         input=agent("previous"),
         output=agent("next"),
         metadata={"tool_name": next_agent},

@@ -37,10 +37,12 @@ _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "w
 
 # The separator in front may itself be escaped: tool results are JSON inside JSON, and links carry links.
 _SIGNATURE = re.compile(
-    r"""((?:[?&;]|\\u0026|%3[Ff]|%26)(?:sig|(?:[Xx]-(?:[Aa]mz|[Gg]oog)-)?[Ss]ignature)(?:=|%3[Dd]))"""
-    r"""(?:(?!%26)[^&\s"'<>\\)\]}#])+"""
+    r"((?:[?&;]|\\u0026|%(?:25)*(?:3[Ff]|26))"
+    r"(?:sig|(?:[Xx]-(?:[Aa]mz|[Gg]oog)-)?[Ss]ignature)"
+    r"(?:=|\\u003[Dd]|%(?:25)*3[Dd]))"
+    r"(?:(?!%(?:25)*26)[\w%+/=~*.-])+"
 )
-_SIGNATURE_HINTS = ("sig=", "ignature=", "sig%3", "ignature%3")
+_SIGNATURE_HINTS = tuple(name + sign for name in ("sig", "ignature") for sign in ("=", "\\u003", "%"))
 
 
 _Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
@@ -155,7 +157,7 @@ def _read_attachment(value: Any, key: str, ancestors: set[int]) -> Loggable:
 def _read_mapping(value: Any, key: str, ancestors: set[int]) -> Loggable:
     result: dict[str, Loggable] = {}
     for name, item in value.items():
-        name = name if type(name) is str else str(name)
+        name = redact(name) if type(name) is str else str(_plain(name, "", ancestors))
         result[name] = _plain(item, name, ancestors)
     return result
 
@@ -235,10 +237,9 @@ def _data_url_attachment(url: str) -> Attachment | None:
         return None
     content = url[header.end() :]
     try:
+        data = urllib.parse.unquote_to_bytes(content) if "%" in content else content.encode()
         if header["parameters"].endswith(";base64"):
-            data = base64.b64decode(content, validate=True)
-        else:
-            data = urllib.parse.unquote_to_bytes(content)
+            data = base64.b64decode(data, validate=True)
     except (binascii.Error, ValueError):
         return None
     return _attachment(data, header["type"] or "text/plain")

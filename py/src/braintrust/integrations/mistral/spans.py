@@ -70,11 +70,16 @@ class CallSpan:
         if not self._closing.acquire(blocking=False):
             return
         end = time.time() if at is None else at
-        outcome = guarded(read_outcome, fallback=Outcome())
-        if outcome.children:
-            guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
-        if not guarded(self._log, outcome, end, error, first_output, fallback=False):
-            guarded(self._span.end, end, fallback=end)
+        is_logged = False
+        try:
+            outcome = guarded(read_outcome, fallback=Outcome())
+            if outcome.children:
+                guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
+            is_logged = guarded(self._log, outcome, end, error, first_output, fallback=False)
+        finally:
+            # An interrupt goes on to the caller, but not without the end of the span.
+            if not is_logged:
+                guarded(self._span.end, end, fallback=end)
 
     def _log(
         self, outcome: Outcome, end: float, error: BaseException | None, first_output: float | None

@@ -266,7 +266,8 @@ def test_an_input_of_ten_megabytes_is_logged_whole(
 ) -> None:
     text = "dough, signed and sealed; " * 400_000
     provide("start", lambda self, **kwargs: None)
-    make_client(answer).beta.conversations.start(inputs=[{"role": "user", "content": text}], model="m")
+    client: Any = make_client(answer)
+    client.beta.conversations.start(inputs=[{"role": "user", "content": text}], model="m")
     assert spans.pop_one()["input"] == [{"role": "user", "content": text}]
 
 
@@ -569,7 +570,7 @@ def test_a_signature_is_redacted_in_all_that_a_request_logs(
 
 
 @by_signature
-@pytest.mark.parametrize("separator", ["&", "&amp;", "\\u0026"], ids=["plain", "html", "json"])
+@pytest.mark.parametrize("separator", ["&", "&amp;", "\\u0026", "%26"], ids=["plain", "html", "json", "url"])
 def test_a_signature_is_redacted_in_output_and_children_and_not_for_the_caller(
     separator: str, name: str, spans: LoggedSpans, make_client: MakeClient
 ) -> None:
@@ -647,7 +648,7 @@ def test_a_signature_is_redacted_in_all_of_a_traceback(
             raise Broken("https://files.example.com/bread.png?sig=Kn3adMe")
         except Broken as cause:
             error = LookupError("see https://files.example.com/?X-Amz-Signature=Kn3adMe#page")
-            if hasattr(error, "add_note"):
+            if sys.version_info >= (3, 11):
                 error.add_note("or https://files.example.com/?Signature=Kn3adMe")
             raise error from cause
 
