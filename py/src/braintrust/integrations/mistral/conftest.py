@@ -25,7 +25,7 @@ try:
     from mistralai.client.conversations import Conversations
 except ImportError:
     from mistralai import Mistral  # 1.x
-    from mistralai.conversations import Conversations
+    from mistralai.conversations import Conversations  # type: ignore[no-redef]
 
 try:
     import httpx2 as httpx

@@ -107,19 +107,16 @@ def _error_text(error: Loggable) -> str | None:
 def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[Settlement]:
     """Yield what an append brings for the function calls of the conversation so far."""
     conversation_id = metadata.get("conversation_id")
-    if not isinstance(conversation_id, str):
-        return
     for confirmation in _dicts(metadata.get("tool_confirmations")):
-        tool_call_id = confirmation.get("tool_call_id")
+        key = _call_key(conversation_id, confirmation)
         approval = _APPROVALS.get(str(confirmation.get("confirmation")))
-        if isinstance(tool_call_id, str) and approval is not None:
-            yield Settlement(CallKey(conversation_id, tool_call_id), approval=approval)
+        if key is not None and approval is not None:
+            yield Settlement(key, approval=approval)
     for entry in _dicts(inputs):
-        tool_call_id = entry.get("tool_call_id")
+        key = _call_key(conversation_id, entry)
         # The SDK lets typed dicts go without "type".
-        is_result = entry.get("type", "function.result") == "function.result" and "result" in entry
-        if is_result and isinstance(tool_call_id, str):
-            yield Settlement(CallKey(conversation_id, tool_call_id), output=entry["result"])
+        if key is not None and entry.get("type", "function.result") == "function.result" and "result" in entry:
+            yield Settlement(key, output=entry["result"])
 
 
 def _dicts(values: Loggable) -> Iterable[dict[str, Loggable]]:
@@ -131,71 +128,64 @@ def _child(
 ) -> Child | None:
     """Return an entry as a child span, or `None` for one that has none."""
     kind = entry.get("type")
+    tool_name = entry.get("name")
+    tool_call_id = entry.get("id")
+    name = f"tool: {tool_name}"
+    output = error = approval = waits_as = None
     if kind == "tool.execution":
-        child = _tool_execution(entry)
+        arguments = _parsed(entry.get("arguments"))
+        output = entry.get("info")
+        error = _tool_failure(output)
     elif kind == "function.call":
-        child = _function_call(entry, conversation_id)
+        arguments = _parsed(entry.get("arguments"))
+        tool_call_id = entry.get("tool_call_id") or tool_call_id
+        approval = _APPROVALS.get(str(entry.get("confirmation_status")))
+        waits_as = _call_key(conversation_id, entry) if approval != "denied" else None
     elif kind == "agent.handoff":
-        child = _handoff(entry)
+        arguments = _agent(entry, "previous")
+        output = _agent(entry, "next")
+        tool_name = entry.get("next_agent_name") or entry.get("next_agent_id")
+        # A stream may break off before it names the agent.
+        name = f"handoff: {tool_name}" if tool_name else "handoff"
     else:
         return None
-    common = {
-        "tool_type": kind,
-        "tool_call_id": entry.get("id"),
-        "tool_index": index,
-        "agent_id": entry.get("agent_id"),
-        "model": entry.get("model"),
-    }
-    return child._replace(
-        metadata=_known(**{**common, **child.metadata}),
+    return Child(
+        name=name,
+        input=arguments,
+        output=output,
+        metadata=_known(
+            tool_type=kind,
+            tool_name=tool_name,
+            tool_call_id=tool_call_id,
+            tool_index=index,
+            agent_id=entry.get("agent_id"),
+            model=entry.get("model"),
+            tool_approval=approval,
+        ),
+        error=error,
         start=_unix_time(entry.get("created_at")),
         end=_unix_time(entry.get("completed_at")),
         arrival=arrival,
+        waits_as=waits_as,
     )
 
 
-def _tool_execution(entry: Mapping[str, Loggable]) -> Child:
-    info = entry.get("info")
+def _tool_failure(info: Loggable) -> str | None:
+    """Return the error of a failed hosted tool; its ids, times and status are those of a success."""
     result = info.get("result") if isinstance(info, dict) else None
-    # A failed hosted tool has an id, times and HTTP 200 like any other; only this text tells.
-    failed = isinstance(result, str) and result.startswith(_TOOL_FAILURE)
-    return Child(
-        name=f"tool: {entry.get('name')}",
-        input=_parsed(entry.get("arguments")),
-        output=info,
-        metadata={"tool_name": entry.get("name")},
-        error=result if failed and isinstance(result, str) else None,
-    )
+    return result if isinstance(result, str) and result.startswith(_TOOL_FAILURE) else None
 
 
-def _function_call(entry: Mapping[str, Loggable], conversation_id: Loggable) -> Child:
+def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> CallKey | None:
     tool_call_id = entry.get("tool_call_id")
-    approval = _APPROVALS.get(str(entry.get("confirmation_status")))
-    waits = isinstance(conversation_id, str) and isinstance(tool_call_id, str) and approval != "denied"
-    return Child(
-        name=f"tool: {entry.get('name')}",
-        input=_parsed(entry.get("arguments")),
-        metadata={
-            "tool_name": entry.get("name"),
-            "tool_call_id": tool_call_id or entry.get("id"),
-            "tool_approval": approval,
-        },
-        waits_as=CallKey(str(conversation_id), str(tool_call_id)) if waits else None,
-    )
+    if isinstance(conversation_id, str) and isinstance(tool_call_id, str):
+        return CallKey(conversation_id, tool_call_id)
+    return None
 
 
-def _handoff(entry: Mapping[str, Loggable]) -> Child:
-    def agent(side: str) -> Loggable:
-        return _known(agent_id=entry.get(f"{side}_agent_id"), agent_name=entry.get(f"{side}_agent_name")) or None
-
-    next_agent = entry.get("next_agent_name") or entry.get("next_agent_id")
-    return Child(
-        # A stream may break off before it names the agent.
-        name=f"handoff: {next_agent}" if next_agent else "handoff",
-        input=agent("previous"),
-        output=agent("next"),
-        metadata={"tool_name": next_agent},
-    )
+def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
+    """Return one side of a handoff."""
+    return _known(agent_id=entry.get(f"{side}_agent_id"), agent_name=entry.get(f"{side}_agent_name")) or None
 
 
 def _parsed(arguments: Loggable) -> Loggable:
