@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import logging
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -436,3 +437,11 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited for a minute in vain"
         time.sleep(0.005)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported() -> None:
+    """Import now what the SDK imports late, and with it much that Python 3.13 warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _ = Mistral(api_key="key").beta.conversations

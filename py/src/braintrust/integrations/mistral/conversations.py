@@ -14,7 +14,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from .conversation_stream import ConversationAccumulator
 from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement
-from .payloads import Loggable, given, plain
+from .payloads import Loggable, given, is_given, plain
 from .usage import usage_metrics
 
 
@@ -36,6 +36,7 @@ _REQUEST_METADATA = {
 }
 _LOOKUP_PARAMETERS = {"conversation_id", "page", "page_size", "metadata"}
 _APPROVALS = {"allow": "approved", "allowed": "approved", "deny": "denied", "denied": "denied"}
+_CHILD_TYPES = {"tool.execution", "function.call", "agent.handoff"}
 _TOOL_FAILURE = "Error executing tool"
 
 
@@ -43,7 +44,8 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
     metadata: dict[str, Loggable] = {"provider": "mistral", "stream": stream, **given(arguments, _REQUEST_METADATA)}
     # The request's own metadata would mix with the span's.
-    metadata.update({f"request_{name}": value for name, value in given(arguments, {"metadata"}).items()})
+    if is_given(arguments.get("metadata")):
+        metadata["request_metadata"] = plain(arguments["metadata"])
     inputs = plain(arguments.get("inputs"))
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
@@ -61,18 +63,18 @@ def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcom
     for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
         if isinstance(entry, dict):
             model = model or entry.get("model")
-            child = _child(entry, index, conversation_id, arrivals.get(index))
-            if child is not None:
-                children.append(child)
+            if entry.get("type") in _CHILD_TYPES:
+                children.append(_child(entry, index, conversation_id, arrivals.get(index)))
+    metadata: dict[str, Loggable] = {
+        "model": model,
+        "conversation_id": conversation_id,
+        "object": response.get("object"),
+        "connectors": usage.get("connectors"),
+        "response_guardrails": response.get("guardrails"),
+    }
     return Outcome(
         output=outputs,
-        metadata=_known(
-            model=model,
-            conversation_id=conversation_id,
-            object=response.get("object"),
-            connectors=usage.get("connectors"),
-            response_guardrails=response.get("guardrails"),
-        ),
+        metadata=_known(metadata),
         metrics=usage_metrics(usage),
         children=children,
         error=_error_text(response.get("error")),
@@ -88,11 +90,12 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 def read_lookup_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     fields = response if isinstance(response, dict) else {}
-    metadata = _known(object=fields.get("object"), model=fields.get("model"), agent_id=fields.get("agent_id"))
-    return Outcome(output=response, metadata=metadata)
+    return Outcome(
+        output=response, metadata=_known({name: fields.get(name) for name in ("object", "model", "agent_id")})
+    )
 
 
-def _known(**values: Loggable) -> dict[str, Loggable]:
+def _known(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -123,51 +126,36 @@ def _dicts(values: Loggable) -> Iterable[dict[str, Loggable]]:
     return (value for value in values if isinstance(value, dict)) if isinstance(values, list) else ()
 
 
-def _child(
-    entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None
-) -> Child | None:
-    """Return an entry as a child span, or `None` for one that has none."""
-    kind = entry.get("type")
-    tool_name = entry.get("name")
-    tool_call_id = entry.get("id")
-    name = f"tool: {tool_name}"
-    output = error = approval = waits_as = None
-    if kind == "tool.execution":
+def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None) -> Child:
+    """Return an entry of one of `_CHILD_TYPES` as a child span."""
+    kind = entry["type"]
+    metadata: dict[str, Loggable] = {
+        "tool_type": kind,
+        "tool_name": entry.get("name"),
+        "tool_call_id": entry.get("id"),
+        "tool_index": index,
+        "agent_id": entry.get("agent_id"),
+        "model": entry.get("model"),
+    }
+    name = f"tool: {metadata['tool_name']}"
+    output = error = waits_as = None
+    if kind == "agent.handoff":
+        arguments = _agent(entry, "previous")
+        output = _agent(entry, "next")
+        metadata["tool_name"] = entry.get("next_agent_name") or entry.get("next_agent_id")
+        # A stream may break off before it names the agent.
+        name = f"handoff: {metadata['tool_name']}" if metadata["tool_name"] else "handoff"
+    else:
         arguments = _parsed(entry.get("arguments"))
+    if kind == "tool.execution":
         output = entry.get("info")
         error = _tool_failure(output)
     elif kind == "function.call":
-        arguments = _parsed(entry.get("arguments"))
-        tool_call_id = entry.get("tool_call_id") or tool_call_id
-        approval = _APPROVALS.get(str(entry.get("confirmation_status")))
-        waits_as = _call_key(conversation_id, entry) if approval != "denied" else None
-    elif kind == "agent.handoff":
-        arguments = _agent(entry, "previous")
-        output = _agent(entry, "next")
-        tool_name = entry.get("next_agent_name") or entry.get("next_agent_id")
-        # A stream may break off before it names the agent.
-        name = f"handoff: {tool_name}" if tool_name else "handoff"
-    else:
-        return None
-    return Child(
-        name=name,
-        input=arguments,
-        output=output,
-        metadata=_known(
-            tool_type=kind,
-            tool_name=tool_name,
-            tool_call_id=tool_call_id,
-            tool_index=index,
-            agent_id=entry.get("agent_id"),
-            model=entry.get("model"),
-            tool_approval=approval,
-        ),
-        error=error,
-        start=_unix_time(entry.get("created_at")),
-        end=_unix_time(entry.get("completed_at")),
-        arrival=arrival,
-        waits_as=waits_as,
-    )
+        metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
+        metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
+        waits_as = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
+    start, end = _unix_time(entry.get("created_at")), _unix_time(entry.get("completed_at"))
+    return Child(name, arguments, output, _known(metadata), error, start, end, arrival, waits_as)
 
 
 def _tool_failure(info: Loggable) -> str | None:
@@ -185,7 +173,7 @@ def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> CallK
 
 def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
     """Return one side of a handoff."""
-    return _known(agent_id=entry.get(f"{side}_agent_id"), agent_name=entry.get(f"{side}_agent_name")) or None
+    return _known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
 
 
 def _parsed(arguments: Loggable) -> Loggable:

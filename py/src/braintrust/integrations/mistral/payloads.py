@@ -83,11 +83,11 @@ def redact(text: str) -> str:
 
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
     kind: type[Any] = type(value)
-    if kind is str:
-        # Nearly every string has neither a signature nor media, and is not worth a call.
-        return _read_text(value, key, ancestors) if "ig" in value or value[:5] == "data:" else value
-    if kind in _SCALARS:
+    # Nearly every string has neither a signature nor media.
+    if kind in _SCALARS or (kind is str and "ig" not in value and value[:5] != "data:"):
         return value
+    if kind is str or kind is datetime.datetime:
+        return _reader_of(kind)(value, key, ancestors)
     if len(ancestors) >= MAX_DEPTH:
         return f"<nested deeper than {MAX_DEPTH} levels>"
     identity = id(value)
@@ -138,8 +138,9 @@ def _read_float(value: Any, key: str, ancestors: set[int]) -> Loggable:
 
 
 def _read_date(value: Any, key: str, ancestors: set[int]) -> Loggable:
+    text: str = value.isoformat()
     # Mistral writes UTC as "Z"; what was parsed is written back the same way.
-    return str(value.isoformat()).replace("+00:00", "Z")
+    return f"{text[:-6]}Z" if text.endswith("+00:00") else text
 
 
 def _read_as_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
@@ -154,7 +155,7 @@ def _read_attachment(value: Any, key: str, ancestors: set[int]) -> Loggable:
     return value
 
 
-def _read_mapping(value: Any, key: str, ancestors: set[int]) -> Loggable:
+def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggable]:
     result: dict[str, Loggable] = {}
     for name, item in value.items():
         name = redact(name) if type(name) is str else str(_plain(name, "", ancestors))
@@ -195,8 +196,8 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
                     result[wire_name] = item
             elif constant is not None:
                 result[wire_name] = constant
-        for name, item in (value.__pydantic_extra__ or {}).items():
-            result[name] = _plain(item, name, ancestors)
+        if value.__pydantic_extra__:
+            result.update(_read_mapping(value.__pydantic_extra__, key, ancestors))
         return result
 
     return read_model
