@@ -10,12 +10,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+import braintrust
+from braintrust import logger as braintrust_logger
 from mistralai.client import Mistral
 from mistralai.client.models import ConversationEvents, ConversationResponse
 from mistralai.client.utils.eventstreaming import EventStream
-
-import braintrust
-from braintrust import logger as braintrust_logger
 
 from . import floor
 from .provider import MODEL, PLAIN, Provider

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from mistralai.client.conversations import Conversations
-from mistralai.client.models import ConversationResponse, ToolExecutionEntry
-
 import braintrust
 from braintrust import SpanTypeAttribute
+from mistralai.client.conversations import Conversations
+from mistralai.client.models import ConversationResponse, ToolExecutionEntry
 
 from .provider import MODEL
 

@@ -14,9 +14,9 @@ import os
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
+import braintrust
 from rich.console import Console
 
-import braintrust
 from local import LocalBraintrust, LocalMistral
 from local.picture import draw_trace
 
@@ -24,12 +24,12 @@ from local.picture import draw_trace
 try:
     from mistralai.client import Mistral
 except ImportError:
-    from mistralai import Mistral  # 1.x
+    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
 
 
 PROJECT = "mistral demo"
 QUESTION = "Which ferries go from Lisbon to Cacilhas on Monday afternoon, and what do four tickets cost? Book one."
-BOOK_FERRY = {
+BOOK_FERRY: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "book_ferry",
@@ -121,7 +121,7 @@ def real_services() -> Generator[Services, None, None]:
         model="mistral-medium-latest",
         name="demo-booker",
         description="Computes prices and books ferries.",
-        tools=[{"type": "code_interpreter"}, BOOK_FERRY],
+        tools=[{"type": "code_interpreter"}, BOOK_FERRY],  # pyright: ignore[reportArgumentType]  # a typed dict is one
     )
     researcher = agents.create(
         model="mistral-medium-latest",

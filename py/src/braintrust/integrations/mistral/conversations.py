@@ -36,7 +36,7 @@ _REQUEST_METADATA = {
 }
 _LOOKUP_PARAMETERS = {"conversation_id", "page", "page_size", "metadata"}
 _APPROVALS = {"allow": "approved", "allowed": "approved", "deny": "denied", "denied": "denied"}
-_CHILD_TYPES = {"tool.execution", "function.call", "agent.handoff"}
+_CHILD_TYPES = ("tool.execution", "function.call", "agent.handoff")
 _TOOL_FAILURE = "Error executing tool"
 
 
