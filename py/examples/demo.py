@@ -1,7 +1,7 @@
 """Shows what a traced conversation looks like: `make demo`, or `python -m examples.demo`.
 
-Two conversations, one unstreamed and one streamed, each with hosted tools, a handoff between agents and a function call
-that this program answers. Nothing in them knows of tracing: the two lines that trace them are in `main`.
+Two conversations, one unstreamed and one streamed, each with hosted tools, a handoff between agents and a function
+call that this program answers. Nothing in them knows of tracing: the two lines that trace them are in `main`.
 
 Everything runs on this machine, against a local Mistral and a local Braintrust. With MISTRAL_API_KEY and
 BRAINTRUST_API_KEY set, the same program uses the real services and prints the traces' links.
