@@ -154,7 +154,7 @@ class _Message(_Entry):
         if chunk is None or not chunk.take(data.content):
             if isinstance(chunk, _Text) and not chunk.text.value():
                 # An empty first delta announced a message, not a text.
-                self._chunks.remove((index, chunk))
+                chunk.is_announcement = True
             chunk = self._open[index] = _chunk(data.content)
             self._chunks.append((index, chunk))
         if isinstance(chunk, _Text):
@@ -170,7 +170,8 @@ class _Message(_Entry):
         return {**super().finish(), "role": "assistant", "content": self._content()}
 
     def _content(self) -> Any:
-        chunks = [chunk for _, chunk in sorted(self._chunks, key=lambda item: item[0])]
+        in_order = sorted(self._chunks, key=lambda item: item[0])
+        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, _Text) and chunk.is_announcement)]
         if len(chunks) == 1 and isinstance(chunks[0], _Text) and chunks[0].bare:
             return chunks[0].text.value()
         return [chunk.finish() for chunk in chunks]
@@ -306,12 +307,14 @@ class _Chunk:
 
 
 class _Text(_Chunk):
-    __slots__ = ("bare", "text")
+    __slots__ = ("bare", "is_announcement", "text")
 
     def __init__(self, content: Any) -> None:
         self.text = _Pieces()
         self.bare = True
         """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
+        self.is_announcement = False
+        """It is empty, and what came next was no text."""
         self.take(content)
 
     def take(self, content: Any) -> bool:
