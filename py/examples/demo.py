@@ -159,15 +159,15 @@ def main() -> None:
 
 def show(title: str, root: Any, local_braintrust: LocalBraintrust | None, svg: str | None) -> None:
     """Print a trace: its picture, or with the real Braintrust its link."""
-    console = Console(record=svg is not None, width=120)
     if local_braintrust is None:
-        console.print(f"{title}: {root.permalink()}")
+        Console().print(f"{title}: {root.permalink()}")
         return
-    trace = [span for span in local_braintrust.spans() if span["root_span_id"] == root.root_span_id]
-    console.print(draw_trace(trace))
+    picture = draw_trace([span for span in local_braintrust.spans() if span["root_span_id"] == root.root_span_id])
+    console = Console(record=svg is not None, width=max(len(line) for line in picture.plain.splitlines()))
+    console.print(picture)
     console.print()
     if svg is not None:
-        console.save_svg(svg, title="braintrust-mistral: make demo")
+        console.save_svg(svg, title="make demo")
 
 
 if __name__ == "__main__":

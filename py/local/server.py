@@ -5,15 +5,12 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
-from typing import TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-
-_Server = TypeVar("_Server", bound="LocalServer")
+from typing_extensions import Self, override
 
 
 _logger = logging.getLogger(__name__)
@@ -21,6 +18,17 @@ _logger = logging.getLogger(__name__)
 
 class ConnectionBrokenError(Exception):
     """Raised while a response is being sent to break the connection there."""
+
+
+class _Server(uvicorn.Server):
+    """A server whose end is the end of its connections."""
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # From Python 3.12 on, even a forced exit waits for open connections, which may stream for minutes.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
 
 
 class LocalServer:
@@ -38,10 +46,10 @@ class LocalServer:
         # Uvicorn reports connections that are meant to break as errors, hence "critical": we report our own.
         app = _reporting(Starlette(routes=routes))
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._thread = threading.Thread(target=self._serve, name=type(self).__name__, daemon=True)
 
-    def start(self: _Server) -> _Server:
+    def start(self) -> Self:
         """Start serving, and return the service itself."""
         self._thread.start()
         while not self._server.started:
@@ -58,7 +66,7 @@ class LocalServer:
             self._thread.join()
         self._socket.close()
 
-    def __enter__(self: _Server) -> _Server:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
