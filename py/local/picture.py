@@ -40,7 +40,10 @@ def draw_trace(spans: Sequence[Json]) -> Text:
         picture.append(line.guide, style="dim")
         picture.append(f"{_name(span):{width - len(line.guide)}}  ", style=f"not dim {style}")
         picture.append(f"{kind:4}  {_end(span) - span['metrics']['start']:>7.2f}  ", style="not dim")
-        picture.append(f"{_bar(span, start, end):{BAR_WIDTH}}  ", style=f"not dim {style}")
+        # Apart from its bar, as some viewers of SVG drop the spaces that a text begins with.
+        before, bar = _bar(span, start, end)
+        picture.append(" " * before)
+        picture.append(f"{bar:{BAR_WIDTH - before}}  ", style=f"not dim {style}")
         picture.append(f"{span['metrics'].get('tokens', ''):>6}\n", style="not dim")
         if error := span.get("error"):
             picture.append(line.below, style="dim")
@@ -65,11 +68,12 @@ def _name(span: Json) -> str:
     return span["span_attributes"]["name"]
 
 
-def _bar(span: Json, start: float, end: float) -> str:
+def _bar(span: Json, start: float, end: float) -> tuple[int, str]:
+    """Return how far to the right a span's bar begins, and the bar."""
     scale = BAR_WIDTH / max(end - start, 1e-9)
     before = min(round((span["metrics"]["start"] - start) * scale), BAR_WIDTH - 1)
     length = max(round((_end(span) - span["metrics"]["start"]) * scale), 1)
-    return " " * before + "━" * min(length, BAR_WIDTH - before)
+    return before, "━" * min(length, BAR_WIDTH - before)
 
 
 def _end(span: Json) -> float:
