@@ -10,6 +10,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from .chunks import MOST_PIECES, Chunk, Pieces, TextChunk, is_empty, make_chunk
 from .operations import Arrival
 from .payloads import is_given
 
@@ -44,7 +45,7 @@ class ConversationAccumulator:
             if type(text) is str and data.content_index == message.text_index:
                 recent = message.recent
                 recent.append(text)
-                if len(recent) >= _MOST_PIECES:
+                if len(recent) >= MOST_PIECES:
                     message.text.join()
                 message.last = data
                 return
@@ -85,7 +86,7 @@ class ConversationAccumulator:
             entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now)
         entry.take(kind, data, now)
         if isinstance(entry, _Message):
-            if _is_empty(data.content):
+            if is_empty(data.content):
                 # The first delta of a message may be: no output yet.
                 return
             self._message = entry
@@ -140,11 +141,11 @@ class _Message(_Entry):
     def __init__(self, data: Any, now: float) -> None:
         super().__init__(data, now)
         # In order of arrival, with the content_index each came under; and the latest of each content_index.
-        self._chunks: list[tuple[int, _Chunk]] = []
-        self._open: dict[int, _Chunk] = {}
+        self._chunks: list[tuple[int, Chunk]] = []
+        self._open: dict[int, Chunk] = {}
         # The content_index whose strings may go straight to `recent`, the latest pieces of `text`.
         self.text_index: int | None = None
-        self.text = _Pieces()
+        self.text = Pieces()
         self.recent = self.text.recent
 
     def take(self, kind: str, data: Any, now: float) -> None:
@@ -152,12 +153,12 @@ class _Message(_Entry):
         index = _content_index(data)
         chunk = self._open.get(index)
         if chunk is None or not chunk.take(data.content):
-            if isinstance(chunk, _Text) and not chunk.text.value():
+            if isinstance(chunk, TextChunk) and not chunk.text.value():
                 # An empty first delta announced a message, not a text.
                 chunk.is_announcement = True
-            chunk = self._open[index] = _chunk(data.content)
+            chunk = self._open[index] = make_chunk(data.content)
             self._chunks.append((index, chunk))
-        if isinstance(chunk, _Text):
+        if isinstance(chunk, TextChunk):
             self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
         else:
             self.text_index = None
@@ -171,50 +172,51 @@ class _Message(_Entry):
 
     def _content(self) -> Any:
         in_order = sorted(self._chunks, key=lambda item: item[0])
-        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, _Text) and chunk.is_announcement)]
-        if len(chunks) == 1 and isinstance(chunks[0], _Text) and chunks[0].bare:
+        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, TextChunk) and chunk.is_announcement)]
+        if len(chunks) == 1 and isinstance(chunks[0], TextChunk) and chunks[0].bare:
             return chunks[0].text.value()
         return [chunk.finish() for chunk in chunks]
 
 
-class _ToolExecution(_Entry):
+class _Call(_Entry):
+    """A call of a tool or a function, with its arguments."""
+
     __slots__ = ("_arguments",)
+
+    def __init__(self, data: Any, now: float) -> None:
+        super().__init__(data, now)
+        self._arguments = _Arguments()
+
+    def take(self, kind: str, data: Any, now: float) -> None:
+        super().take(kind, data, now)
+        self._arguments.take(data)
+
+    def finish(self) -> _Fields:
+        return {**super().finish(), **self._arguments.finish()}
+
+
+class _ToolExecution(_Call):
+    __slots__ = ()
 
     type = "tool.execution"
     copied = ("name", "model", "agent_id", "info")
 
-    def __init__(self, data: Any, now: float) -> None:
-        super().__init__(data, now)
-        self._arguments = _Arguments()
-
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
-        self._arguments.take(data)
         if kind == "tool.execution.done":
             self._copy("created_at", data, to="completed_at")
             self.last_arrival = now
 
-    def finish(self) -> _Fields:
-        return {**super().finish(), **self._arguments.finish()}
 
-
-class _FunctionCall(_Entry):
-    __slots__ = ("_arguments",)
+class _FunctionCall(_Call):
+    __slots__ = ()
 
     type = "function.call"
     copied = ("name", "tool_call_id", "model", "agent_id", "confirmation_status")
 
-    def __init__(self, data: Any, now: float) -> None:
-        super().__init__(data, now)
-        self._arguments = _Arguments()
-
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
-        self._arguments.take(data)
         self.last_arrival = now
-
-    def finish(self) -> _Fields:
-        return {**super().finish(), **self._arguments.finish()}
 
 
 class _Handoff(_Entry):
@@ -241,47 +243,20 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
 }
 
 
-# A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
-_MOST_PIECES = 128
-
-
-class _Pieces:
-    """A text that arrives in pieces."""
-
-    __slots__ = ("_joined", "recent")
-
-    def __init__(self) -> None:
-        self._joined: list[str] = []
-        self.recent: list[str] = []
-
-    def add(self, piece: str) -> None:
-        self.recent.append(piece)
-        if len(self.recent) >= _MOST_PIECES:
-            self.join()
-
-    def join(self) -> None:
-        """Hold the pieces so far as one."""
-        self._joined.append("".join(self.recent))
-        self.recent.clear()
-
-    def value(self) -> str:
-        return "".join([*self._joined, *self.recent])
-
-
 class _Arguments:
     """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
 
     __slots__ = ("_object", "_text")
 
     def __init__(self) -> None:
-        self._text: _Pieces | None = None
+        self._text: Pieces | None = None
         self._object: Any = None
 
     def take(self, data: Any) -> None:
         piece = getattr(data, "arguments", None)
         if isinstance(piece, str):
             if self._text is None:
-                self._text = _Pieces()
+                self._text = Pieces()
             self._text.add(piece)
         elif is_given(piece):
             self._object = piece
@@ -290,109 +265,6 @@ class _Arguments:
         if self._object is not None:
             return {"arguments": self._object}
         return {} if self._text is None else {"arguments": self._text.value()}
-
-
-class _Chunk:
-    """One chunk of a message's content while its deltas arrive."""
-
-    __slots__ = ()
-
-    def take(self, content: Any) -> bool:
-        """Fold a delta into this chunk, or return that it is a chunk of its own."""
-        return False
-
-    def finish(self) -> Any:
-        """Return the chunk in plain form, or the SDK's own where nothing was folded."""
-        raise NotImplementedError
-
-
-class _Text(_Chunk):
-    __slots__ = ("bare", "is_announcement", "text")
-
-    def __init__(self, content: Any) -> None:
-        self.text = _Pieces()
-        self.bare = True
-        """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
-        self.is_announcement = False
-        """It is empty, and what came next was no text."""
-        self.take(content)
-
-    def take(self, content: Any) -> bool:
-        text = _text(content)
-        if text is None:
-            return False
-        self.bare = self.bare and isinstance(content, str)
-        self.text.add(text)
-        return True
-
-    def finish(self) -> _Fields:
-        return {"type": "text", "text": self.text.value()}
-
-
-class _Thinking(_Chunk):
-    __slots__ = ("_fields", "_parts")
-
-    def __init__(self, content: Any) -> None:
-        self._fields: _Fields = {}
-        self._parts: list[_Chunk] = []
-        self.take(content)
-
-    def take(self, content: Any) -> bool:
-        if isinstance(content, str) or _field(content, "type") != "thinking":
-            return False
-        thinking = _field(content, "thinking")
-        for part in thinking if isinstance(thinking, list) else [thinking]:
-            if part is not None and not (self._parts and self._parts[-1].take(part)):
-                self._parts.append(_chunk(part))
-        for name in ("signature", "closed"):
-            if is_given(_field(content, name)):
-                self._fields[name] = _field(content, name)
-        return True
-
-    def finish(self) -> _Fields:
-        return {"type": "thinking", "thinking": [part.finish() for part in self._parts], **self._fields}
-
-
-class _Whole(_Chunk):
-    """A chunk that comes in one piece: a citation, a file, an image, and whatever comes next."""
-
-    __slots__ = ("_content",)
-
-    def __init__(self, content: Any) -> None:
-        self._content = content
-
-    def finish(self) -> Any:
-        return self._content
-
-
-def _chunk(content: Any) -> _Chunk:
-    if _text(content) is not None:
-        return _Text(content)
-    if _field(content, "type") == "thinking":
-        return _Thinking(content)
-    return _Whole(content)
-
-
-def _text(content: Any) -> str | None:
-    """Return the text of a string or a text chunk."""
-    if isinstance(content, str):
-        return content
-    text = _field(content, "text") if _field(content, "type") == "text" else None
-    return text if isinstance(text, str) else None
-
-
-def _is_empty(content: Any) -> bool:
-    """Tell whether a delta brings nothing to read: an empty text or thinking."""
-    if isinstance(content, list):
-        return all(_is_empty(part) for part in content)  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(content, str) and _field(content, "type") == "thinking":
-        return _is_empty(_field(content, "thinking"))
-    return not content or _text(content) == ""
-
-
-def _field(value: Any, name: str) -> Any:
-    """Return a field of a chunk, which inside an unknown event is a dict."""
-    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
 def _index(data: Any) -> int | None:
