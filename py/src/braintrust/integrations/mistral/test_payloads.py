@@ -11,6 +11,7 @@ import json
 import math
 import os
 import pathlib
+import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
@@ -395,7 +396,7 @@ class HostileText(str):
 class HostileEnum(enum.Enum):
     ONE = 1
 
-    @enum.property
+    @types.DynamicClassAttribute
     def value(self) -> NoReturn:
         fail()
 
