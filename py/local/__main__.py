@@ -2,10 +2,25 @@
 
 import argparse
 import shlex
+import textwrap
 import threading
+from collections.abc import Iterable
 
 from local import LocalBraintrust, LocalMistral
+from local.classifiers import FLAGGED
+from local.completion_scenarios import COMPLETIONS
+from local.delivery import DELIVERIES
+from local.response_items import RESPONSES
 from local.scenarios import SCENARIOS
+
+
+_SCENARIOS: dict[str, Iterable[str]] = {
+    "conversations": SCENARIOS,
+    "chat, agents, fim": COMPLETIONS,
+    "responses": RESPONSES,
+    "moderation": [FLAGGED],
+    "everything but conversations": DELIVERIES,
+}
 
 
 def main() -> None:
@@ -23,8 +38,9 @@ def main() -> None:
         for name, value in braintrust.environment().items():
             print(f"  export {name}={shlex.quote(value)}")
         print("\nScenarios, by model name or agent id; long-stream-<n> for n deltas:")
-        for name in SCENARIOS:
-            print(f"  {name}")
+        for surface, names in _SCENARIOS.items():
+            print(f"  {surface}:")
+            print(textwrap.indent(textwrap.fill(", ".join(names), 96, break_on_hyphens=False), "    "))
         print("\nCtrl-C stops both.", flush=True)
         try:
             threading.Event().wait()

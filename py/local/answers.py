@@ -163,7 +163,7 @@ class FunctionCall(Entry):
 
     @override
     def new_keys(self) -> Json:
-        return {"tool_call_id": "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))}
+        return {"tool_call_id": new_tool_call_id()}
 
     def _written(self) -> str:
         return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
@@ -271,6 +271,11 @@ class Turn:
 
     results: list[str] = field(default_factory=list[str])
     decisions: list[Decision] = field(default_factory=list[Decision])
+
+
+def new_tool_call_id() -> str:
+    """An id as the API gives one to a call of a function: nine letters and digits."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
 
 
 def text(content: str) -> Json:

@@ -11,11 +11,9 @@ from local.endpoints import Endpoint, EndpointTable, Received, is_object, json_o
 from local.errors import RefusedError, error, validation_error
 from local.exchange import Exchange
 from local.playback import Clock, Playback, new_id, timestamp
+from local.samples import AGENT_MODEL
 from local.scenarios import scenario
 
-
-AGENT_MODEL = "mistral-medium-latest"
-"""The model behind agents whose id a request names."""
 
 _ROOT = "/v1/conversations"
 _ONE = "/v1/conversations/{conversation_id}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 from starlette.requests import Request
@@ -10,17 +10,23 @@ from starlette.responses import Response
 
 from local.answers import Json
 from local.errors import RefusedError, validation_error
+from local.forms import Upload, parsed_form
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it arrived: `body` is the parsed JSON, None where there was none or where it was malformed."""
+    """A request as it arrived.
+
+    `body` is the parsed JSON, None where there was none or where it was malformed. Of a form it is the fields, and
+    `files` are the form's files by the names of their fields.
+    """
 
     method: str
     path: str
     path_params: dict[str, str]
     query: dict[str, str]
     body: Any
+    files: dict[str, Upload] = field(default_factory=dict[str, Upload])
 
 
 class Endpoint(NamedTuple):
@@ -37,11 +43,14 @@ EndpointTable: TypeAlias = list[Endpoint]
 async def received(request: Request) -> Received:
     """Read a request."""
     content = await request.body()
-    try:
-        body = json.loads(content) if content else None
-    except ValueError:
-        body = None
-    return Received(request.method, request.url.path, dict(request.path_params), dict(request.query_params), body)
+    kind = request.headers.get("content-type", "")
+    files: dict[str, Upload] = {}
+    if kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+        body, files = parsed_form(kind, content)
+    else:
+        body = _json(content)
+    where = (request.url.path, dict(request.path_params), dict(request.query_params))
+    return Received(request.method, *where, body, files)
 
 
 def is_object(value: object) -> TypeGuard[Json]:
@@ -74,3 +83,23 @@ def json_objects(value: object, location: list[str | int]) -> list[Json]:
     if not is_list(value):
         raise RefusedError(validation_error("list_type", location, "Input should be a valid list", value))
     return [json_object(item, [*location, index], required=set()) for index, item in enumerate(value)]
+
+
+def texts(value: object, location: list[str | int]) -> list[str]:
+    """A text or a list of texts as a list; a 422 where it is neither."""
+    given = [value] if isinstance(value, str) else value
+    if not is_list(given) or not all(isinstance(item, str) for item in given):
+        raise RefusedError(validation_error("string_type", location, "Input should be a valid string", value))
+    return given
+
+
+def token_count(given: object) -> int:
+    """About how many tokens something given is, going by its length as JSON."""
+    return len(json.dumps(given)) // 4
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content) if content else None
+    except ValueError:
+        return None

@@ -23,14 +23,34 @@ def validation_error(kind: str, location: list[str | int], message: str, value: 
     return Failure(422, body)
 
 
+def api_error(status: int, message: str, kind: str, code: str) -> Failure:
+    """An error of the endpoints beside the conversations: a small "error", and the code a string."""
+    body = {"object": "error", "message": message, "type": kind, "param": None, "code": code}
+    return Failure(status, body)
+
+
+_UNAUTHORIZED = Failure(401, {"detail": "Unauthorized"})
+_UNPROCESSABLE = validation_error("extra_forbidden", ["body", "tools"], "Extra inputs are not permitted", [])
+# The conversations, too, tell of rate limits in the shape of the other endpoints.
+_RATE_LIMITED = api_error(429, "Rate limit exceeded", "rate_limited", "1300")
+
 FAILURES = (
-    Failure(401, {"detail": "Unauthorized"}),
+    _UNAUTHORIZED,
     error(403, "Request blocked by guardrail moderation_llm_v2: violence_and_threats", code=3201),
-    validation_error("extra_forbidden", ["body", "tools"], "Extra inputs are not permitted", []),
-    # Rate limits answer in the chat endpoint's shape: a small "error", and the code a string.
-    Failure(
-        429,
-        {"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "param": None, "code": "1300"},
-    ),
+    _UNPROCESSABLE,
+    _RATE_LIMITED,
     error(500, "Response failed during handoff orchestration", code=3000),
 )
+"""What the conversations can fail with."""
+
+API_FAILURES = (
+    api_error(400, "Invalid model: mistral-none", "invalid_model", "1500"),
+    _UNAUTHORIZED,
+    api_error(403, "This model is not part of your plan", "forbidden", "1910"),
+    api_error(404, "No such file", "not_found", "1404"),
+    _UNPROCESSABLE,
+    _RATE_LIMITED,
+    api_error(500, "Internal server error", "internal_server_error", "1000"),
+    api_error(503, "Service unavailable", "unreachable_backend", "1100"),
+)
+"""What the other endpoints can fail with."""

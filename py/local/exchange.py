@@ -1,13 +1,14 @@
 """One answer on its way to the client: as a response when it is complete, or as a stream while it unfolds."""
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from local.answers import Answer, Json, ToolExecution
+from local.delivery import broken_off, server_sent
+from local.endpoints import token_count
 from local.errors import RefusedError
 from local.playback import Clock, Playback, timestamp
 from local.server import ConnectionBrokenError
@@ -40,7 +41,7 @@ class Exchange:
             "guardrails": self.answer.guardrails,
         }
         if self.answer.breaks:
-            return StreamingResponse(_broken_off(json.dumps(body)), media_type="application/json")
+            return broken_off(body)
         return JSONResponse(body)
 
     async def stream(self) -> AsyncIterator[bytes]:
@@ -48,7 +49,7 @@ class Exchange:
         prompt = self._prompt_tokens()
         yield self._event("conversation.response.started", {"conversation_id": self.conversation_id})
         async for event in self.playback.events():
-            yield _written(event)
+            yield server_sent(event, event["type"])
         if self.answer.breaks:
             raise ConnectionBrokenError("this scenario breaks the connection")
         self.entries.extend(self.playback.outputs())
@@ -59,10 +60,10 @@ class Exchange:
             yield self._event("conversation.response.done", {"usage": self._usage(prompt)})
 
     def _event(self, kind: str, fields: Json) -> bytes:
-        return _written({"type": kind, "created_at": timestamp(self.clock.now()), **fields})
+        return server_sent({"type": kind, "created_at": timestamp(self.clock.now()), **fields}, kind)
 
     def _prompt_tokens(self) -> int:
-        return len(json.dumps(self.entries)) // 4
+        return token_count(self.entries)
 
     def _usage(self, prompt: int) -> Json:
         """Tokens; those of connectors, and the calls by connector, only when a tool ran."""
@@ -77,13 +78,3 @@ class Exchange:
             calls = Counter(tool.connector or tool.name for tool in tools)
             usage |= {"connector_tokens": connector, "connectors": dict(calls)}
         return usage
-
-
-def _written(event: Json) -> bytes:
-    """An event in the format of server-sent events."""
-    return f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
-
-
-async def _broken_off(body: str) -> AsyncIterator[str]:
-    yield body[: len(body) // 2]
-    raise ConnectionBrokenError("this scenario breaks the connection")

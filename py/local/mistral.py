@@ -7,10 +7,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from local.audio import Audio
+from local.classifiers import Classifiers
+from local.completions import Completions
 from local.conversations import Conversation, Conversations
+from local.documents import Documents
+from local.embeddings import Embeddings
 from local.endpoints import Endpoint, Received, received
 from local.errors import RefusedError
 from local.playback import Clock
+from local.responses import Responses
 from local.server import LocalServer
 
 
@@ -23,17 +29,22 @@ class LocalMistral(LocalServer):
         with LocalMistral() as mistral:
             client = Mistral(api_key="local", server_url=mistral.url)
             client.beta.conversations.start(model="web-search", inputs="When does the next ferry leave?")
+            client.chat.complete(model="thinking", messages=[{"role": "user", "content": "Which ferry?"}])
 
-    The `model` or else the `agent_id` of a request names the scenario (`local.scenarios`) that the conversation
-    follows; other names get a plain answer. Any API key goes. `pace` multiplies all delays: 1.0 is lifelike, 0.0 does
-    not wait. `clock_offset` is how many seconds the service's clock is ahead of ours.
+    The `model` or else the `agent_id` of a request names the scenario that the answer follows; other names get a plain
+    answer. Conversations know those of `local.scenarios`; chat, agents and fill-in-the-middle those of
+    `local.completion_scenarios`; responses those of `local.response_items`. Everything but conversations also knows
+    the names in `local.delivery`, which break off or fail. Any API key goes. `pace` multiplies all delays: 1.0 is
+    lifelike, 0.0 does not wait. `clock_offset` is how many seconds the service's clock is ahead of ours.
     """
 
     def __init__(self, *, pace: float = 1.0, clock_offset: float = 0.0, port: int = 0) -> None:
         self.requests: deque[Received] = deque(maxlen=KEPT_REQUESTS)
         """The latest requests, oldest first."""
-        self._conversations = Conversations(Clock(pace, clock_offset))
-        table = self._conversations.endpoints()
+        clock = Clock(pace, clock_offset)
+        self._conversations = Conversations(clock)
+        stateless = (Completions, Embeddings, Documents, Audio, Classifiers, Responses)
+        table = [*self._conversations.endpoints(), *(row for kind in stateless for row in kind(clock).endpoints())]
         super().__init__([Route(row.path, self._served(row), methods=[row.method]) for row in table], port)
 
     @property

@@ -2,12 +2,15 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TypeVar
 
 from local.answers import Answer, Entry, Json
 
+
+T = TypeVar("T")
 
 OVERLAP_SECONDS = 0.12
 """Seconds between the beginnings of entries that overlap: enough for one's arguments before the next begins."""
@@ -23,6 +26,16 @@ class Clock:
     def now(self) -> datetime:
         """The time of day, in UTC."""
         return datetime.now(timezone.utc) + timedelta(seconds=self.offset)
+
+    async def paced(self, schedule: Iterable[tuple[float, T]]) -> AsyncIterator[T]:
+        """The items of a schedule, each when its second has come."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        for offset, item in schedule:
+            delay = begin + offset * self.pace - loop.time()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            yield item
 
 
 @dataclass
@@ -48,12 +61,7 @@ class Playback:
 
     async def events(self) -> AsyncIterator[Json]:
         """The entries' events, each when its time has come and stamped with that time."""
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        for offset, index, event in self._schedule():
-            delay = begin + offset * self._clock.pace - loop.time()
-            if delay > 0:
-                await asyncio.sleep(delay)
+        async for index, event in self._clock.paced(self._schedule()):
             yield self._stamped(index, event)
 
     def outputs(self) -> list[Json]:
@@ -64,10 +72,10 @@ class Playback:
         """How many tokens the model wrote, at one an event."""
         return self._tokens
 
-    def _schedule(self) -> list[tuple[float, int, Json]]:
+    def _schedule(self) -> list[tuple[float, tuple[int, Json]]]:
         # Sorting is stable and by offset alone: at a pace of 0 the order is still that of the clock.
         schedule = [
-            (played.start + offset, index, event)
+            (played.start + offset, (index, event))
             for index, played in enumerate(self._entries)
             for offset, event in played.entry.events(self._authored(played.entry))
             if not (self._answer.old and event["type"] == "tool.execution.delta")

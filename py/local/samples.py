@@ -5,6 +5,9 @@ import json
 from local.answers import Agent, Json, ToolExecution, text
 
 
+AGENT_MODEL = "mistral-medium-latest"
+"""The model behind agents whose id a request names."""
+
 RESEARCHER = Agent("ag_0198a3c1f0d27b6e9c41d2a85e7f3b60", "researcher")
 ANALYST = Agent("ag_0198a3c204e97d118a5f6b3c92d0e471", "analyst", model="mistral-large-latest")
 

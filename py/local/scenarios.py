@@ -27,10 +27,17 @@ LONG_STREAM_DELTAS = 2_000
 
 def scenario(name: str) -> Scenario:
     """The scenario of that name, and the plain one for a name that is none. `long-stream-500` has 500 deltas."""
-    prefix, _, count = name.rpartition("-")
-    if prefix == LONG_STREAM and count.isdecimal():
-        return partial(_long_stream, deltas=int(count))
+    if deltas := stream_length(name):
+        return partial(_long_stream, deltas=deltas)
     return SCENARIOS.get(name, SCENARIOS[DEFAULT])
+
+
+def stream_length(name: str) -> int | None:
+    """How many deltas a long stream of that name has; None for other names."""
+    if name == LONG_STREAM:
+        return LONG_STREAM_DELTAS
+    prefix, _, count = name.rpartition("-")
+    return int(count) if prefix == LONG_STREAM and count.isdecimal() else None
 
 
 def _plain(_: Turn) -> Answer:
@@ -141,7 +148,7 @@ def _single_chunk(_: Turn) -> Answer:
     return Answer((Message([text("A list of one chunk, and not a string.")]),))
 
 
-def _long_stream(_: Turn, deltas: int = LONG_STREAM_DELTAS) -> Answer:
+def _long_stream(_: Turn, deltas: int) -> Answer:
     return Answer((Message("word" + " word" * (deltas - 1), delta_seconds=0.001),))
 
 
@@ -197,7 +204,7 @@ SCENARIOS: dict[str, Scenario] = {
     "guardrails": _guardrails,
     "thinking": _thinking,
     "single-chunk": _single_chunk,
-    "long-stream": _long_stream,
+    LONG_STREAM: partial(_long_stream, deltas=LONG_STREAM_DELTAS),
     "no-times": _no_times,
     "unknown-event": _unknown_event,
     "old-events": _old_events,

@@ -1,13 +1,13 @@
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-import requests
 
 from local import LocalMistral
 from local.scenarios import SCENARIOS
+
+from .conftest import Http
 
 
 try:
@@ -27,46 +27,9 @@ UNREADABLE = {"unknown-event", "old-events"}
 HELLO = {"inputs": "Hello", "stream": False}
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[LocalMistral]:
-    with LocalMistral(pace=0.0) as running:
-        yield running
-
-
-@pytest.fixture
-def mistral(service: LocalMistral) -> LocalMistral:
-    service.requests.clear()
-    service.conversations.clear()
-    return service
-
-
-@pytest.fixture(scope="module")
-def sdk(service: LocalMistral) -> Iterator[Mistral]:
-    with Mistral(api_key="local", server_url=service.url) as client:
-        yield client
-
-
 @pytest.fixture
 def conversations(sdk: Mistral, mistral: LocalMistral) -> Any:
     return sdk.beta.conversations
-
-
-class Http:
-    """The service without an SDK, for what the SDKs hide."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def get(self, path: str) -> requests.Response:
-        return requests.get(self._url + path, timeout=10)
-
-    def post(self, path: str, **content: Any) -> requests.Response:
-        return requests.post(self._url + path, timeout=10, **content)
-
-
-@pytest.fixture
-def http(mistral: LocalMistral) -> Http:
-    return Http(mistral.url)
 
 
 def events(response: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,46 @@
+"""Small pictures and sounds, made when they are needed."""
+
+import base64
+import io
+import math
+import struct
+import wave
+import zlib
+
+
+SAMPLE_RATE = 8_000
+
+
+def png(width: int = 24, height: int = 16) -> bytes:
+    """A picture: a colour that gets brighter from left to right."""
+    row = b"\0" + b"".join(bytes((30, 90, 255 * x // width)) for x in range(width))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * height)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, content) for kind, content in chunks)
+
+
+def pcm(seconds: float = 0.25) -> bytes:
+    """A tone: 16-bit samples of one channel."""
+    samples = range(int(SAMPLE_RATE * seconds))
+    return b"".join(struct.pack("<h", int(9_000 * math.sin(2 * math.pi * 440 * n / SAMPLE_RATE))) for n in samples)
+
+
+def wav(seconds: float = 0.25) -> bytes:
+    """The tone as a WAV file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(SAMPLE_RATE)
+        written.writeframes(pcm(seconds))
+    return file.getvalue()
+
+
+def base64_text(content: bytes) -> str:
+    """Bytes as base64."""
+    return base64.b64encode(content).decode()
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
