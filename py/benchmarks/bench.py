@@ -13,11 +13,20 @@ from typing import Any, cast
 import braintrust
 from braintrust import logger as braintrust_logger
 from mistralai.client import Mistral
-from mistralai.client.models import ConversationEvents, ConversationResponse
+from mistralai.client.models import (
+    ChatCompletionResponse,
+    CompletionEvent,
+    ConversationEvents,
+    ConversationResponse,
+    UserMessageTypedDict,
+)
 from mistralai.client.utils.eventstreaming import EventStream
 
 from . import floor
-from .provider import MODEL, PLAIN, Provider
+from .provider import MODEL, PLAIN, PLAIN_COMPLETION, Provider
+
+
+_MESSAGES: list[UserMessageTypedDict] = [{"role": "user", "content": "Why do completions keep no state?"}]
 
 
 class Side(str, Enum):
@@ -44,7 +53,9 @@ class Bench:
             _trace(side)
         elif side is Side.FLOOR:
             floor.install()
-        self.conversations = Mistral(api_key="none").beta.conversations
+        client = Mistral(api_key="none")
+        self.conversations = client.beta.conversations
+        self.chat = client.chat
         # Kept, because its records go to the network from the moment it is garbage.
         self._memory = braintrust_logger._internal_with_memory_background_logger()  # pyright: ignore[reportPrivateUsage]
         self._records = cast("list[object]", cast(Any, self._memory.__enter__()).logs)
@@ -80,6 +91,17 @@ class Bench:
         """Stream these events to their end."""
         self.provider.events = events
         for _ in self.open_stream():
+            pass
+
+    def complete(self, completion: ChatCompletionResponse = PLAIN_COMPLETION) -> None:
+        """Have Mistral complete a chat with this completion."""
+        self.provider.completion = completion
+        self.chat.complete(model=MODEL, messages=_MESSAGES)
+
+    def consume_chunks(self, chunks: Iterable[CompletionEvent]) -> None:
+        """Stream the chunks of a completion to their end."""
+        self.provider.chunks = chunks
+        for _ in self.chat.stream(model=MODEL, messages=_MESSAGES):
             pass
 
     def microseconds(self, action: Callable[[], object], *, batches: int = 15, repetitions: int = 40) -> float:

@@ -1,22 +1,24 @@
 """The floor: a traced call's rows, known beforehand and logged with Braintrust's bare ``start_span`` and ``log``.
 
-No tracing that logs these rows can cost less. The records are as few as can be: two for a call, one for a finished
-tool.
+No tracing that logs these rows can cost less. The records are as few as can be: two for a call, one for a tool.
 """
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import braintrust
 from braintrust import SpanTypeAttribute
+from mistralai.client.chat import Chat
 from mistralai.client.conversations import Conversations
-from mistralai.client.models import ConversationResponse, ToolExecutionEntry
+from mistralai.client.models import ChatCompletionResponse, ConversationResponse, ToolCall, ToolExecutionEntry
 
 from .provider import MODEL
 
+
+_Response = TypeVar("_Response")
 
 _PROVENANCE: Any = {"instrumentation": "mistral-auto"}
 
@@ -32,29 +34,40 @@ class Rows:
 
 
 def install() -> None:
-    """Make ``Conversations.start`` log its rows."""
-    answer: Callable[..., ConversationResponse] = Conversations.start
+    """Make ``Conversations.start`` and ``Chat.complete`` log their rows."""
+    start = _logging(
+        Conversations.start, "mistral.beta.conversations.start", SpanTypeAttribute.TASK, "inputs", rows_of
+    )
+    complete = _logging(Chat.complete, "mistral.chat.complete", SpanTypeAttribute.LLM, "messages", rows_of_completion)
+    cast(Any, Conversations).start = start
+    cast(Any, Chat).complete = complete
+
+
+def _logging(
+    answer: Callable[..., _Response],
+    name: str,
+    span_type: SpanTypeAttribute,
+    parameter: str,
+    rows_of_response: Callable[[_Response], Rows],
+) -> Callable[..., _Response]:
+    """A method that answers as this one does and logs the rows, with this parameter as its input."""
     known: dict[int, Rows] = {}
 
-    def start(conversations: Conversations, **request: Any) -> ConversationResponse:
+    def call(resource: object, **request: Any) -> _Response:
         started = time.time()
         span = braintrust.start_span(
-            name="mistral.beta.conversations.start",
-            type=SpanTypeAttribute.TASK,
-            input=request["inputs"],
-            start_time=started,
-            internal=_PROVENANCE,
+            name=name, type=span_type, input=request[parameter], start_time=started, internal=_PROVENANCE
         )
-        response = answer(conversations, **request)
+        response = answer(resource, **request)
         ended = time.time()
-        rows = known.get(id(response)) or known.setdefault(id(response), rows_of(response))
+        rows = known.get(id(response)) or known.setdefault(id(response), rows_of_response(response))
         for tool in rows.tools:
             span.start_span(**tool, internal=_PROVENANCE)
         metrics = {**rows.metrics, "end": ended, "duration": ended - started}
         span.log(output=rows.output, metadata=rows.metadata, metrics=metrics)
         return response
 
-    cast(Any, Conversations).start = start
+    return call
 
 
 def rows_of(response: ConversationResponse) -> Rows:
@@ -66,22 +79,54 @@ def rows_of(response: ConversationResponse) -> Rows:
     }
     if "connectors" in usage:
         metadata["connectors"] = usage["connectors"]
-    names = {
-        "prompt_tokens": "prompt_tokens",
-        "completion_tokens": "completion_tokens",
-        "tokens": "total_tokens",
-        "connector_tokens": "connector_tokens",
-    }
     return Rows(
         output=plain["outputs"],
         metadata=metadata,
-        metrics={name: usage[field] for name, field in names.items() if field in usage},
+        metrics=_metrics(usage),
         tools=[
             _tool_row(entry, index)
             for index, entry in enumerate(response.outputs)
             if isinstance(entry, ToolExecutionEntry)
         ],
     )
+
+
+def rows_of_completion(completion: ChatCompletionResponse) -> Rows:
+    """The rows that a trace of this completion has."""
+    plain = completion.model_dump(mode="json")
+    calls = [call for choice in completion.choices if choice.message for call in choice.message.tool_calls or ()]
+    return Rows(
+        output=plain["choices"],
+        metadata={"provider": "mistral", "stream": False}
+        | {key: plain[key] for key in ("model", "id", "object", "created")},
+        metrics=_metrics(plain["usage"]),
+        tools=[_call_row(call, index) for index, call in enumerate(calls)],
+    )
+
+
+def _metrics(usage: dict[str, Any]) -> dict[str, float]:
+    names = {
+        "prompt_tokens": "prompt_tokens",
+        "completion_tokens": "completion_tokens",
+        "tokens": "total_tokens",
+        "connector_tokens": "connector_tokens",
+    }
+    return {name: usage[field] for name, field in names.items() if field in usage}
+
+
+def _call_row(call: ToolCall, index: int) -> dict[str, Any]:
+    assert isinstance(call.function.arguments, str), "a ready-made call has its arguments as JSON"
+    return {
+        "name": f"tool: {call.function.name}",
+        "type": SpanTypeAttribute.TOOL,
+        "input": json.loads(call.function.arguments),
+        "metadata": {
+            "tool_type": "function",
+            "tool_name": call.function.name,
+            "tool_call_id": call.id,
+            "tool_index": index,
+        },
+    }
 
 
 def _tool_row(entry: ToolExecutionEntry, index: int) -> dict[str, Any]:

@@ -63,11 +63,11 @@ def main(side: Side) -> None:
     """Measure what standard input asks for until it ends."""
     try:
         bench = Bench(side)
+        print("ready", flush=True)
+        for line in sys.stdin:
+            print(json.dumps(FIGURES[line.strip()].measure(bench)), flush=True)
     except SideError as reason:
         sys.exit(str(reason))
-    print("ready", flush=True)
-    for line in sys.stdin:
-        print(json.dumps(FIGURES[line.strip()].measure(bench)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a message says, while it arrives: texts in pieces, thinking, and chunks that come whole."""
+"""What a message says and what a tool is called with, while it arrives: texts in pieces, thinking, whole chunks."""
 
 from typing import Any
 
@@ -32,6 +32,73 @@ class Pieces:
     def value(self) -> str:
         """Return the text so far."""
         return "".join([*self._joined, *self.recent])
+
+
+class Content:
+    """The content of a message, in the order of its `content_index`es, and below that of arrival.
+
+    Attributes:
+        text: the chunk that the latest text went to.
+        text_index: the content_index whose strings may go straight there, if any may.
+        recent: the latest pieces of `text`.
+    """
+
+    __slots__ = ("_chunks", "_open", "recent", "text", "text_index")
+
+    def __init__(self) -> None:
+        # In order of arrival, with the content_index each came under; and the latest of each content_index.
+        self._chunks: list[tuple[int, Chunk]] = []
+        self._open: dict[int, Chunk] = {}
+        self.text_index: int | None = None
+        self.text = Pieces()
+        self.recent = self.text.recent
+
+    def add(self, content: Any, index: int = 0) -> None:
+        """Fold a delta: a string or one chunk."""
+        chunk = self._open.get(index)
+        if chunk is None or not chunk.take(content):
+            if isinstance(chunk, TextChunk) and not chunk.text.value():
+                # An empty first delta announced a message, not a text.
+                chunk.is_announcement = True
+            chunk = self._open[index] = make_chunk(content)
+            self._chunks.append((index, chunk))
+        if isinstance(chunk, TextChunk):
+            self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
+        else:
+            self.text_index = None
+
+    def value(self) -> Any:
+        """Return the content: a string where it is one text that came as strings, else a list of chunks."""
+        in_order = sorted(self._chunks, key=lambda item: item[0])
+        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, TextChunk) and chunk.is_announcement)]
+        if len(chunks) == 1 and isinstance(chunks[0], TextChunk) and chunks[0].bare:
+            return chunks[0].text.value()
+        return [chunk.finish() for chunk in chunks]
+
+
+class Arguments:
+    """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
+
+    __slots__ = ("_object", "_text")
+
+    def __init__(self) -> None:
+        self._text: Pieces | None = None
+        self._object: Any = None
+
+    def add(self, piece: Any) -> None:
+        """Fold a piece of text, or the object that they are."""
+        if isinstance(piece, str):
+            if self._text is None:
+                self._text = Pieces()
+            self._text.add(piece)
+        elif is_given(piece):
+            self._object = piece
+
+    def value(self) -> Any:
+        """Return the arguments, or `None` where none came."""
+        if self._object is not None:
+            return self._object
+        return None if self._text is None else self._text.value()
 
 
 class Chunk:

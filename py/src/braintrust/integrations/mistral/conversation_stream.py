@@ -10,7 +10,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from .chunks import MOST_PIECES, Chunk, Pieces, TextChunk, is_empty, make_chunk
+from .chunks import MOST_PIECES, Arguments, Content, is_empty
 from .operations import Arrival
 from .payloads import is_given
 
@@ -41,12 +41,12 @@ class ConversationAccumulator:
         data = event.data
         message = self._message
         if message is not None and data.type == "message.output.delta" and data.id == message.id:
-            text = data.content
-            if type(text) is str and data.content_index == message.text_index:
-                recent = message.recent
+            text, content = data.content, message.content
+            if type(text) is str and data.content_index == content.text_index:
+                recent = content.recent
                 recent.append(text)
                 if len(recent) >= MOST_PIECES:
-                    message.text.join()
+                    content.text.join()
                 message.last = data
                 return
         self._add(data)
@@ -133,49 +133,25 @@ class _Entry:
 
 
 class _Message(_Entry):
-    __slots__ = ("_chunks", "_open", "recent", "text", "text_index")
+    __slots__ = ("content",)
 
     type = "message.output"
     copied = ("model", "agent_id")
 
     def __init__(self, data: Any, now: float) -> None:
         super().__init__(data, now)
-        # In order of arrival, with the content_index each came under; and the latest of each content_index.
-        self._chunks: list[tuple[int, Chunk]] = []
-        self._open: dict[int, Chunk] = {}
-        # The content_index whose strings may go straight to `recent`, the latest pieces of `text`.
-        self.text_index: int | None = None
-        self.text = Pieces()
-        self.recent = self.text.recent
+        self.content = Content()
 
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
-        index = _content_index(data)
-        chunk = self._open.get(index)
-        if chunk is None or not chunk.take(data.content):
-            if isinstance(chunk, TextChunk) and not chunk.text.value():
-                # An empty first delta announced a message, not a text.
-                chunk.is_announcement = True
-            chunk = self._open[index] = make_chunk(data.content)
-            self._chunks.append((index, chunk))
-        if isinstance(chunk, TextChunk):
-            self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
-        else:
-            self.text_index = None
+        self.content.add(data.content, _content_index(data))
 
     def finish(self) -> _Fields:
         # Text goes past `take`, and may have been the first to name the model.
         super().take("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
         self._copy("created_at", self.last, to="completed_at")
-        return {**super().finish(), "role": "assistant", "content": self._content()}
-
-    def _content(self) -> Any:
-        in_order = sorted(self._chunks, key=lambda item: item[0])
-        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, TextChunk) and chunk.is_announcement)]
-        if len(chunks) == 1 and isinstance(chunks[0], TextChunk) and chunks[0].bare:
-            return chunks[0].text.value()
-        return [chunk.finish() for chunk in chunks]
+        return {**super().finish(), "role": "assistant", "content": self.content.value()}
 
 
 class _Call(_Entry):
@@ -185,14 +161,15 @@ class _Call(_Entry):
 
     def __init__(self, data: Any, now: float) -> None:
         super().__init__(data, now)
-        self._arguments = _Arguments()
+        self._arguments = Arguments()
 
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
-        self._arguments.take(data)
+        self._arguments.add(getattr(data, "arguments", None))
 
     def finish(self) -> _Fields:
-        return {**super().finish(), **self._arguments.finish()}
+        arguments = self._arguments.value()
+        return {**super().finish(), **({} if arguments is None else {"arguments": arguments})}
 
 
 class _ToolExecution(_Call):
@@ -241,30 +218,6 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
     "agent.handoff.started": _Handoff,
     "agent.handoff.done": _Handoff,
 }
-
-
-class _Arguments:
-    """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
-
-    __slots__ = ("_object", "_text")
-
-    def __init__(self) -> None:
-        self._text: Pieces | None = None
-        self._object: Any = None
-
-    def take(self, data: Any) -> None:
-        piece = getattr(data, "arguments", None)
-        if isinstance(piece, str):
-            if self._text is None:
-                self._text = Pieces()
-            self._text.add(piece)
-        elif is_given(piece):
-            self._object = piece
-
-    def finish(self) -> _Fields:
-        if self._object is not None:
-            return {"arguments": self._object}
-        return {} if self._text is None else {"arguments": self._text.value()}
 
 
 def _index(data: Any) -> int | None:

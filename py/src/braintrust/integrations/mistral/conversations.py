@@ -6,35 +6,18 @@ from it a comment says so.
 
 import datetime
 import functools
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
 from .conversation_stream import ConversationAccumulator
-from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement
-from .payloads import Loggable, given, is_given, plain
+from .metadata import error_text, known, request_metadata
+from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement, from_plain
+from .payloads import Loggable, dicts, parsed, plain
 from .usage import usage_metrics
 
 
-_REQUEST_METADATA = {
-    "model",
-    "conversation_id",
-    "agent_id",
-    "agent_version",
-    "instructions",
-    "tools",
-    "completion_args",
-    "guardrails",
-    "handoff_execution",
-    "store",
-    "name",
-    "description",
-    "from_entry_id",
-    "tool_confirmations",
-}
-_LOOKUP_PARAMETERS = {"conversation_id", "page", "page_size", "metadata"}
 _APPROVALS = {"allow": "approved", "allowed": "approved", "deny": "denied", "denied": "denied"}
 _CHILD_TYPES = ("tool.execution", "function.call", "agent.handoff")
 _TOOL_FAILURE = "Error executing tool"
@@ -42,22 +25,19 @@ _TOOL_FAILURE = "Error executing tool"
 
 def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
-    metadata: dict[str, Loggable] = {"provider": "mistral", "stream": stream, **given(arguments, _REQUEST_METADATA)}
-    # The request's own metadata would mix with the span's.
-    if is_given(arguments.get("metadata")):
-        metadata["request_metadata"] = plain(arguments["metadata"])
+    metadata = {**request_metadata(arguments, {"inputs"}), "stream": stream}
     inputs = plain(arguments.get("inputs"))
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
-def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
-    """Return what a `ConversationResponse` logs, made plain; `arrivals` is empty for an unstreamed one."""
-    if not isinstance(response, dict):
-        return Outcome(output=response)
+@from_plain
+def read_response(
+    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
+) -> Outcome:
+    """Return what a `ConversationResponse` logs; `arrivals` is empty for an unstreamed one."""
     outputs = response.get("outputs")
     conversation_id = response.get("conversation_id")
     usage = response.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
     model: Loggable = None
     children: list[Child] = []
     for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
@@ -69,61 +49,46 @@ def read_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcom
         "model": model,
         "conversation_id": conversation_id,
         "object": response.get("object"),
-        "connectors": usage.get("connectors"),
+        "connectors": usage.get("connectors") if isinstance(usage, dict) else None,
         "response_guardrails": response.get("guardrails"),
     }
     return Outcome(
         output=outputs,
-        metadata=_known(metadata),
+        metadata=known(metadata),
         metrics=usage_metrics(usage),
         children=children,
-        error=_error_text(response.get("error")),
+        error=error_text(response.get("error")),
     )
 
 
 def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `get`, `list`, `delete`, `get_history` or `get_messages` log."""
-    metadata: dict[str, Loggable] = {"provider": "mistral", **given(arguments, {"conversation_id"})}
-    return Request(given(arguments, _LOOKUP_PARAMETERS) or None, metadata)
+    parameters = known({name: plain(value, name) for name, value in arguments.items()})
+    metadata = {"provider": "mistral", "conversation_id": parameters.get("conversation_id")}
+    return Request(parameters or None, known(metadata))
 
 
-def read_lookup_response(response: Loggable, arrivals: Mapping[int, Arrival]) -> Outcome:
+@from_plain
+def read_lookup_response(
+    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
+) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
-    fields = response if isinstance(response, dict) else {}
-    return Outcome(
-        output=response, metadata=_known({name: fields.get(name) for name in ("object", "model", "agent_id")})
-    )
-
-
-def _known(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _error_text(error: Loggable) -> str | None:
-    """Return the text for a `conversation.response.error` event: its message and code."""
-    if not isinstance(error, dict):
-        return None
-    message, code = error.get("message"), error.get("code")
-    return f"{message} (code {code})" if code is not None else str(message)
+    return Outcome(response, known({name: response.get(name) for name in ("object", "model", "agent_id")}))
 
 
 def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[Settlement]:
     """Yield what an append brings for the function calls of the conversation so far."""
     conversation_id = metadata.get("conversation_id")
-    for confirmation in _dicts(metadata.get("tool_confirmations")):
+    for confirmation in dicts(metadata.get("tool_confirmations")):
         key = _call_key(conversation_id, confirmation)
         approval = _APPROVALS.get(str(confirmation.get("confirmation")))
         if key is not None and approval is not None:
             yield Settlement(key, approval=approval)
-    for entry in _dicts(inputs):
+    for entry in dicts(inputs):
         key = _call_key(conversation_id, entry)
         # The SDK lets typed dicts go without "type".
         if key is not None and entry.get("type", "function.result") == "function.result" and "result" in entry:
             yield Settlement(key, output=entry["result"])
-
-
-def _dicts(values: Loggable) -> Iterable[dict[str, Loggable]]:
-    return (value for value in values if isinstance(value, dict)) if isinstance(values, list) else ()
 
 
 def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None) -> Child:
@@ -146,7 +111,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable,
         # A stream may break off before it names the agent.
         name = f"handoff: {metadata['tool_name']}" if metadata["tool_name"] else "handoff"
     else:
-        arguments = _parsed(entry.get("arguments"))
+        arguments = parsed(entry.get("arguments"))
     if kind == "tool.execution":
         output = entry.get("info")
         error = _tool_failure(output)
@@ -155,7 +120,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable,
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         waits_as = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
     start, end = _unix_time(entry.get("created_at")), _unix_time(entry.get("completed_at"))
-    return Child(name, arguments, output, _known(metadata), error, start, end, arrival, waits_as)
+    return Child(name, arguments, output, known(metadata), error, start, end, arrival, waits_as)
 
 
 def _tool_failure(info: Loggable) -> str | None:
@@ -173,17 +138,7 @@ def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> CallK
 
 def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
     """Return one side of a handoff."""
-    return _known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
-
-
-def _parsed(arguments: Loggable) -> Loggable:
-    """Return arguments parsed where they are JSON, else as they came: models do write malformed JSON."""
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        return plain(json.loads(arguments))
-    except (ValueError, RecursionError):
-        return arguments
+    return known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
 
 
 def _unix_time(timestamp: Loggable) -> float | None:

@@ -4,13 +4,14 @@ Modules that understand payloads build these values and know no spans; `tracing`
 spans and know no payloads.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from braintrust.span_types import SpanTypeAttribute
 
-from .payloads import Loggable
+from .payloads import Loggable, plain
 
 
 class CallKey(NamedTuple):
@@ -79,14 +80,13 @@ class Accumulator(Protocol):
 
     Attributes:
         first_output: when the first event that carries output arrived, in Unix seconds.
-        arrivals: when the events of each output arrived, by its index in the response's outputs.
     """
 
     first_output: float | None
 
     @property
     def arrivals(self) -> Mapping[int, Arrival]:
-        """When the events of each output arrived, by index; complete once `response` was called."""
+        """When the events of each child arrived, by the index it has in the response; filled by `response`."""
         ...
 
     def add(self, event: Any) -> None:
@@ -98,19 +98,35 @@ class Accumulator(Protocol):
         ...
 
 
+ResponseReader: TypeAlias = Callable[[Any, Mapping[str, Loggable], Mapping[int, Arrival]], Outcome]
+"""Reads a response, the SDK's or an accumulator's, with the metadata of the request and, of a stream, the arrivals."""
+
+
+def from_plain(
+    read: Callable[[dict[str, Loggable], Mapping[str, Loggable], Mapping[int, Arrival]], Outcome],
+) -> ResponseReader:
+    """Let a reader have the response made plain; one that does not become a dict is logged as it is."""
+
+    @functools.wraps(read)
+    def read_any(response: Any, request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
+        fields = plain(response)
+        return read(fields, request, arrivals) if isinstance(fields, dict) else Outcome(output=fields)
+
+    return read_any
+
+
 class Operation(NamedTuple):
     """What differs between one traced method and another.
 
     Attributes:
         span_name: the span's name, the same for sync and async.
         span_type: `task` for what may contain several model calls, `llm` for one.
-        request: reads the keyword arguments of the call.
-        response: reads the response, already made plain, with the arrivals of a streamed one.
+        request: reads the arguments of the call, as far as they are the method's own.
         accumulator: makes the accumulator of a method that streams.
     """
 
     span_name: str
     span_type: SpanTypeAttribute
     request: Callable[[Mapping[str, Any]], Request]
-    response: Callable[[Loggable, Mapping[int, Arrival]], Outcome]
+    response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 
-from . import conversations
+from . import audio, classifiers, completions, conversations, embeddings, ocr, responses
 from .operations import Operation
 from .tracing import traced, traced_async
 
@@ -27,7 +27,18 @@ class Resource(NamedTuple):
     operations: Mapping[str, Operation]
 
 
-RESOURCES = (Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS),)
+RESOURCES = (
+    Resource("chat", "chat", "Chat", completions.CHAT),
+    Resource("agents", "agents", "Agents", completions.AGENTS),
+    Resource("fim", "fim", "Fim", completions.FIM),
+    Resource("embeddings", "embeddings", "Embeddings", embeddings.OPERATIONS),
+    Resource("ocr", "ocr", "Ocr", ocr.OPERATIONS),
+    Resource("audio.transcriptions", "transcriptions", "Transcriptions", audio.TRANSCRIPTIONS),
+    Resource("audio.speech", "speech", "Speech", audio.SPEECH),
+    Resource("classifiers", "classifiers", "Classifiers", classifiers.OPERATIONS),
+    Resource("responses", "responses", "Responses", responses.OPERATIONS),
+    Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS),
+)
 """Every traced resource. A further one is a further row."""
 
 
@@ -89,7 +100,18 @@ def _camel_case(name: str) -> str:
 PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 """The patchers of `RESOURCES`, in its order."""
 
-(ConversationsPatcher,) = PATCHERS
+(
+    ChatPatcher,
+    AgentsPatcher,
+    FimPatcher,
+    EmbeddingsPatcher,
+    OcrPatcher,
+    TranscriptionsPatcher,
+    SpeechPatcher,
+    ClassifiersPatcher,
+    ResponsesPatcher,
+    ConversationsPatcher,
+) = PATCHERS
 
 
 def wrap_mistral(client: Any) -> Any:
@@ -106,7 +128,7 @@ def wrap_mistral(client: Any) -> Any:
         target = client
         for name in resource.path.split("."):
             target = getattr(target, name, None)
-        if target is not None:
+        if any(hasattr(target, method) for method in resource.operations):
             patcher.wrap_target(target)
             found = True
     if not found:

@@ -5,22 +5,22 @@ and, now and then, something that was never meant to be logged. `plain` turns al
 opening, fetching, iterating or calling anything that the provider's own call would still need.
 """
 
-import base64
-import binascii
 import collections
 import dataclasses
 import datetime
 import decimal
 import enum
 import functools
+import json
 import os
 import re
-import urllib.parse
 import uuid
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from braintrust.logger import Attachment, BaseAttachment
+from braintrust.logger import BaseAttachment
+
+from .media import BASE64_KEYS, base64_attachment, bytes_attachment, data_url_attachment
 
 
 Loggable: TypeAlias = "dict[str, Loggable] | list[Loggable] | str | int | float | bool | BaseAttachment | None"
@@ -31,9 +31,7 @@ MAX_DEPTH = 100
 # Text that a model reads or writes. Elsewhere a string that is a whole data URL is media.
 _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
 
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[^,;]*)*),", re.ASCII)
 _SCALARS = frozenset({type(None), bool, int, float})
-_EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "wav"}
 
 # The separator in front may itself be escaped: tool results are JSON inside JSON, and links carry links.
 _SIGNATURE = re.compile(
@@ -48,8 +46,10 @@ _SIGNATURE_HINTS = tuple(name + sign for name in ("sig", "ignature") for sign in
 _Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
 
 
-def plain(value: Any) -> Loggable:
+def plain(value: Any, key: str = "") -> Loggable:
     """Return `value` as JSON-able dicts, lists and scalars, with inline media as attachments.
+
+    `key` is the name under which the value stood, if any: some hold base64 and do not say so.
 
     - Models become dicts by their wire names, with the fields that were given and are not null; `Unset` is null.
     - Dates become ISO 8601 strings, enums their values, bytes and base64 data URLs `Attachment`s.
@@ -60,7 +60,7 @@ def plain(value: Any) -> Loggable:
 
     Never raises, unless the interpreter's own stack is exhausted before the first level.
     """
-    return _plain(value, "", set())
+    return _plain(value, key, set())
 
 
 def is_given(value: Any) -> bool:
@@ -68,9 +68,26 @@ def is_given(value: Any) -> bool:
     return value is not None and type(value).__name__ != "Unset"
 
 
-def given(arguments: Mapping[str, Any], names: Set[str]) -> dict[str, Loggable]:
-    """Return those of the named arguments that hold something, made plain."""
-    return {name: plain(value) for name, value in arguments.items() if name in names and is_given(value)}
+def given_fields(model: Any) -> dict[str, Any]:
+    """Return the fields of one of the SDK's models that hold something and were given, as they are."""
+    names: Iterable[str] = model.__pydantic_fields_set__
+    fields = {name: getattr(model, name) for name in names}
+    return {name: value for name, value in fields.items() if is_given(value)}
+
+
+def parsed(arguments: Loggable) -> Loggable:
+    """Return the arguments of a tool call parsed where they are JSON, else as they came."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return plain(json.loads(arguments))
+    except (ValueError, RecursionError):
+        return arguments
+
+
+def dicts(values: Loggable) -> list[dict[str, Loggable]]:
+    """Return the dicts of a list, and none of what is no list."""
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def redact(text: str) -> str:
@@ -84,7 +101,7 @@ def redact(text: str) -> str:
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
     kind: type[Any] = type(value)
     # Nearly every string has neither a signature nor media.
-    if kind in _SCALARS or (kind is str and "ig" not in value and value[:5] != "data:"):
+    if kind in _SCALARS or (kind is str and "ig" not in value and value[:5] != "data:" and key not in BASE64_KEYS):
         return value
     if kind is str or kind is datetime.datetime:
         return _reader_of(kind)(value, key, ancestors)
@@ -118,11 +135,12 @@ def _reader_of(kind: type[Any]) -> _Reader:
 
 def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
     text = str.__str__(value)
+    attachment = None
     if key not in _PROSE_KEYS and text.startswith("data:"):
-        attachment = _data_url_attachment(text)
-        if attachment is not None:
-            return attachment
-    return redact(text)
+        attachment = data_url_attachment(text)
+    elif key in BASE64_KEYS:
+        attachment = base64_attachment(text)
+    return redact(text) if attachment is None else attachment
 
 
 def _read_enum(value: Any, key: str, ancestors: set[int]) -> Loggable:
@@ -148,7 +166,7 @@ def _read_as_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
 
 
 def _read_bytes(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return _attachment(bytes(value), "application/octet-stream")
+    return bytes_attachment(bytes(value))
 
 
 def _read_attachment(value: Any, key: str, ancestors: set[int]) -> Loggable:
@@ -177,9 +195,9 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     if kind.__name__ == "Unset":
         return lambda value, key, ancestors: None
     # Discriminators ("type", "object", "role") have their only value as default, and the SDK sends them. Other
-    # defaults, a usage of 0 tokens above all, are the SDK's invention.
+    # defaults, a usage of 0 tokens and a tool call's id of "null" above all, are the SDK's invention.
     plan = [
-        (name, field.alias or name, field.default if isinstance(field.default, str) else None)
+        (name, field.alias or name, field.default if isinstance(field.default, str) and name != "id" else None)
         for name, field in fields.items()
     ]
 
@@ -190,7 +208,7 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
         for name, wire_name, constant in plan:
             if name in names_given:
                 item = attributes.get(name)
-                if type(item) is not str or "ig" in item or item[:5] == "data:":
+                if type(item) is not str or "ig" in item or item[:5] == "data:" or wire_name in BASE64_KEYS:
                     item = _plain(item, wire_name, ancestors)
                 if item is not None:
                     result[wire_name] = item
@@ -229,25 +247,3 @@ _READERS: tuple[tuple[type[Any], _Reader], ...] = (
     (decimal.Decimal, _read_as_text),
     (os.PathLike, _read_as_text),
 )
-
-
-def _data_url_attachment(url: str) -> Attachment | None:
-    """Return a data URL's content as an attachment, or `None` where it is not a valid data URL."""
-    header = _DATA_URL.match(url)
-    if header is None:
-        return None
-    content = url[header.end() :]
-    try:
-        data = urllib.parse.unquote_to_bytes(content) if "%" in content else content.encode()
-        if header["parameters"].endswith(";base64"):
-            data = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return _attachment(data, header["type"] or "text/plain")
-
-
-def _attachment(data: bytes, content_type: str) -> Attachment:
-    kind, _, subtype = content_type.partition("/")
-    stem = kind if kind in ("image", "audio", "video") else "document"
-    subtype = subtype.partition("+")[0]
-    return Attachment(data=data, filename=f"{stem}.{_EXTENSIONS.get(subtype, subtype)}", content_type=content_type)

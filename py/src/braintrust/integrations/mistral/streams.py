@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ import wrapt
 
 from .faults import guarded, report_fault
 from .operations import Accumulator, Operation, Outcome
-from .payloads import plain
+from .payloads import Loggable
 from .spans import CallSpan
 
 
@@ -33,10 +33,13 @@ else:
 class StreamLifecycle:
     """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
 
-    __slots__ = ("__weakref__", "_accumulator", "_operation", "_process", "_span", "fold", "next_event")
+    __slots__ = ("__weakref__", "_accumulator", "_operation", "_process", "_request", "_span", "fold", "next_event")
 
-    def __init__(self, operation: Operation, span: CallSpan, accumulator: Accumulator) -> None:
+    def __init__(
+        self, operation: Operation, request: Mapping[str, Loggable], span: CallSpan, accumulator: Accumulator
+    ) -> None:
         self._operation = operation
+        self._request = request
         self._span = span
         self._accumulator = accumulator
         self._process = os.getpid()
@@ -71,8 +74,8 @@ class StreamLifecycle:
         self.end(error)
 
     def _outcome(self) -> Outcome:
-        response = plain(self._accumulator.response())
-        return self._operation.response(response, self._accumulator.arrivals)
+        response = self._accumulator.response()
+        return self._operation.response(response, self._request, self._accumulator.arrivals)
 
     def __del__(self) -> None:
         # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:

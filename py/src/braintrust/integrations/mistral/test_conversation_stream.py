@@ -923,8 +923,8 @@ def test_any_response_cut_into_any_events_folds_back_into_itself(conversation: C
 @given(conversations())
 def test_a_streamed_call_logs_what_it_would_have_logged_unstreamed(conversation: Conversation) -> None:
     accumulator = accumulated(conversation.events)
-    streamed = read_response(plain(accumulator.response()), accumulator.arrivals)
-    unstreamed = read_response(as_streams_bring_it(conversation.response), {})
+    streamed = read_response(accumulator.response(), {}, accumulator.arrivals)
+    unstreamed = read_response(as_streams_bring_it(conversation.response), {}, {})
     assert all(child.arrival is not None for child in streamed.children)
     children = [child._replace(arrival=None) for child in streamed.children]
     assert streamed._replace(children=children) == unstreamed._replace(children=list(unstreamed.children))
@@ -997,7 +997,7 @@ def test_whatever_the_events_were_their_response_can_be_read(events: list[Any]) 
         add_anything(accumulator, event)
     response = plain(accumulator.response())
     assert isinstance(response, dict)
-    assert read_response(response, accumulator.arrivals).output == response["outputs"]
+    assert read_response(response, {}, accumulator.arrivals).output == response["outputs"]
 
 
 @settings(deadline=None)

@@ -97,7 +97,7 @@ def respond(*outputs: Json, usage: Json | None = None, **fields: Any) -> Outcome
 
 def read(response: Any, arrivals: Mapping[int, Arrival] = MappingProxyType({})) -> Outcome:
     """Return what a plain response logs, to be compared whole."""
-    outcome = read_response(response, arrivals)
+    outcome = read_response(response, {}, arrivals)
     return outcome._replace(children=tuple(outcome.children))
 
 
@@ -110,7 +110,7 @@ def child_of(entry: Json) -> Child:
 
 
 def test_a_text_stays_a_text_and_what_was_not_given_is_not_logged() -> None:
-    arguments = {"inputs": "Hello", "model": "mistral-small-latest", "store": UNSET, "name": None, "timeout_ms": 5}
+    arguments = {"inputs": "Hello", "model": "mistral-small-latest", "store": UNSET, "name": None}
     assert read_request(arguments, stream=False) == Request(
         "Hello", {"provider": "mistral", "stream": False, "model": "mistral-small-latest"}
     )
@@ -627,7 +627,7 @@ def test_an_error_event_reads_as_its_message_and_code(error: Json, text: str) ->
             Request({"conversation_id": "conv1"}, {"provider": "mistral", "conversation_id": "conv1"}),
         ),
         (
-            {"page": 0, "page_size": 10, "metadata": {"user": "u1"}, "server_url": "https://example.com"},
+            {"page": 0, "page_size": 10, "metadata": {"user": "u1"}},
             Request({"page": 0, "page_size": 10, "metadata": {"user": "u1"}}, {"provider": "mistral"}),
         ),
         ({}, Request(None, {"provider": "mistral"})),
@@ -647,31 +647,31 @@ def test_a_history_is_logged_whole_and_its_entries_are_no_children() -> None:
     ]
     history = {"object": "conversation.history", "conversation_id": "conv1", "entries": entries}
     response = plain(models.ConversationHistory.model_validate(history))
-    assert read_lookup_response(response, {}) == Outcome(output=history, metadata={"object": "conversation.history"})
+    assert read_lookup_response(response, {}, {}) == Outcome(history, {"object": "conversation.history"})
 
 
 def test_messages_are_logged_whole() -> None:
     messages = {"object": "conversation.messages", "conversation_id": "conv1", "messages": [message()]}
     response = plain(models.ConversationMessages.model_validate(messages))
-    assert read_lookup_response(response, {}) == Outcome(output=messages, metadata={"object": "conversation.messages"})
+    assert read_lookup_response(response, {}, {}) == Outcome(messages, {"object": "conversation.messages"})
 
 
 def test_a_conversation_says_whose_it_is() -> None:
     conversation = {"object": "conversation", "id": "conv1", "created_at": at("00:01"), "updated_at": at("00:02")}
     of_model = plain(models.ModelConversation.model_validate({**conversation, "model": "mistral-small-latest"}))
     of_agent = plain(models.AgentConversation.model_validate({**conversation, "agent_id": "ag1"}))
-    assert read_lookup_response(of_model, {}) == Outcome(
+    assert read_lookup_response(of_model, {}, {}) == Outcome(
         output={**conversation, "model": "mistral-small-latest"},
         metadata={"object": "conversation", "model": "mistral-small-latest"},
     )
-    assert read_lookup_response(of_agent, {}) == Outcome(
+    assert read_lookup_response(of_agent, {}, {}) == Outcome(
         output={**conversation, "agent_id": "ag1"}, metadata={"object": "conversation", "agent_id": "ag1"}
     )
-    assert read_lookup_response([of_model, of_agent], {}) == Outcome(output=[of_model, of_agent], metadata={})
+    assert read_lookup_response([of_model, of_agent], {}, {}) == Outcome([of_model, of_agent])
 
 
 def test_a_deletion_has_no_output() -> None:
-    assert read_lookup_response(None, {}) == Outcome(metadata={})
+    assert read_lookup_response(None, {}, {}) == Outcome()
 
 
 # The table

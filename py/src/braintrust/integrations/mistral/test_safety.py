@@ -1,7 +1,6 @@
 """What tracing never does: each "never" of the contract, tried."""
 
 import asyncio
-import builtins
 import contextlib
 import dataclasses
 import datetime
@@ -11,7 +10,6 @@ import gc
 import importlib
 import json
 import logging
-import os
 import pathlib
 import sys
 from collections import UserDict
@@ -352,54 +350,6 @@ def test_a_result_of_an_unexpected_class_reaches_the_caller_and_the_span_ends(
 # --- nothing is opened, nothing is fetched ---
 
 
-class Accesses:
-    """What this process opened, looked up or connected to while `recording`."""
-
-    EVENTS = frozenset(
-        {"open", "os.listdir", "os.scandir", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}
-    )
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-        self.recording = False
-        # Hooks cannot be taken off again: there is one, and it does nothing most of the time.
-        sys.addaudithook(self._audit)
-
-    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.recording and event in self.EVENTS:
-            self.seen.append(f"{event} {arguments}")
-
-
-@pytest.fixture(scope="module")
-def audit() -> Accesses:
-    return Accesses()
-
-
-@pytest.fixture
-def accesses(audit: Accesses, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What is opened, asked for its existence, looked up or connected to."""
-    audit.seen = []
-    for module, name in [(os, "stat"), (os, "lstat"), (os, "access"), (os, "readlink"), (builtins, "open")]:
-        original = getattr(module, name)
-
-        def spy(path: Any, *args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
-            audit.seen.append(f"{_name} {path}")
-            return _original(path, *args, **kwargs)
-
-        monkeypatch.setattr(module, name, spy)
-    audit.recording = True
-    yield audit.seen
-    audit.recording = False
-
-
-@pytest.fixture
-def secret(tmp_path: pathlib.Path) -> str:
-    """The path of a file that exists and could be read."""
-    path = tmp_path / "secret.png"
-    path.write_bytes(b"do not read me")
-    return str(path)
-
-
 def chunks_with(url: str) -> list[Json]:
     """Return every chunk of content that can carry a URL, carrying this one."""
     return [
@@ -505,8 +455,8 @@ def test_data_urls_and_bytes_become_attachments_in_the_log_and_stay_what_they_ar
         ("image/png", PIXEL),
         ("image/png", PIXEL),
         ("image/png", PIXEL),
-        ("application/octet-stream", PIXEL),
-        ("application/octet-stream", PIXEL),
+        ("image/png", PIXEL),
+        ("image/png", PIXEL),
         ("text/plain", b""),
     ]
 
@@ -799,22 +749,22 @@ async def observe_async(client: Mistral) -> list[Any]:
 
 FUNCTIONS_OF_OURS = [
     "tracing.is_tracing",
-    "tracing.plain",
+    "operations.plain",
     "tracing.traced_stream",
     "tracing.CallSpan",
     "tracing.TracedCall._stream",
-    "conversations.given",
+    "tracing.own_arguments",
+    "conversations.request_metadata",
     "conversations.plain",
     "conversations.usage_metrics",
     "conversations._settlements",
     "conversations._child",
-    "conversations._parsed",
+    "conversations.parsed",
     "conversations._unix_time",
     "conversation_stream.ConversationAccumulator.__init__",
     "conversation_stream.ConversationAccumulator.add",
     "conversation_stream.ConversationAccumulator._add",
     "conversation_stream.ConversationAccumulator.response",
-    "streams.plain",
     "streams._OpenStreams.watch",
     "spans.start_span",
     "spans.align",
@@ -901,7 +851,7 @@ def test_a_logger_that_takes_no_record_at_all_changes_nothing_for_the_caller(
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, StopIteration, StopAsyncIteration, AssertionError])
-@pytest.mark.parametrize("path", ["conversation_stream.ConversationAccumulator.add", "tracing.plain"])
+@pytest.mark.parametrize("path", ["conversation_stream.ConversationAccumulator.add", "operations.plain"])
 def test_a_fault_of_any_kind_stays_ours(
     path: str,
     error: type[Exception],
@@ -918,7 +868,7 @@ def test_a_fault_of_any_kind_stays_ours(
     spans.pop()
 
 
-@pytest.mark.parametrize("path", ["tracing.plain", "conversations.usage_metrics", "spans._log_children"])
+@pytest.mark.parametrize("path", ["operations.plain", "conversations.usage_metrics", "spans._log_children"])
 def test_an_interrupt_while_we_read_a_response_is_not_swallowed_and_the_span_ends(
     path: str, spans: LoggedSpans, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -954,8 +904,8 @@ def test_a_fault_with_every_event_of_a_long_stream_is_reported_once(
 def test_two_different_faults_are_both_reported(
     spans: LoggedSpans, make_client: MakeClient, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    break_function("conversations.given", monkeypatch, Broken)
-    break_function("tracing.plain", monkeypatch, LookupError)
+    break_function("conversations.request_metadata", monkeypatch, Broken)
+    break_function("operations.plain", monkeypatch, LookupError)
     for _ in range(3):
         make_client(kitchen).beta.conversations.start(inputs="bread", model="m")
     assert [fault.exc_info[0] for fault in faults if fault.exc_info] == [Broken, LookupError]
@@ -969,7 +919,7 @@ def test_a_handler_of_the_application_that_raises_on_our_warning_is_no_harm(
     class BrokenHandler(logging.Handler):
         emit = broken
 
-    break_function("tracing.plain", monkeypatch, Broken)
+    break_function("operations.plain", monkeypatch, Broken)
     handler = BrokenHandler()
     logging.getLogger(PACKAGE).addHandler(handler)
     try:
@@ -985,7 +935,7 @@ def test_a_healthy_call_after_a_fault_is_logged_whole(
 ) -> None:
     client = make_client(kitchen)
     with monkeypatch.context() as patch:
-        break_function("tracing.plain", patch, Broken)
+        break_function("operations.plain", patch, Broken)
         client.beta.conversations.start(inputs="bread", model="m")
     assert_one_warning(faults, Broken)
     client.beta.conversations.start(inputs="bread", model="m")

@@ -55,3 +55,40 @@ def test_every_number_is_a_metric_and_nothing_else_is(usage: dict[str, Any]) -> 
     numbers = {name: count for name, count in usage.items() if type(count) in (int, float)}
     assert list(usage_metrics(usage).values()) == list(numbers.values())
     assert set(usage_metrics(usage)) == {name.replace("total_tokens", "tokens") for name in numbers}
+
+
+@pytest.mark.parametrize(
+    ("usage", "metrics"),
+    [
+        (
+            {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": None, "by": {"a": 1}}},
+            {"prompt_tokens": 9, "prompt_cached_tokens": 4},
+        ),
+        ({"completion_tokens_details": {"reasoning_tokens": 0}}, {"completion_reasoning_tokens": 0}),
+        ({"prompt_token_details": {"cached_tokens": 4}}, {"prompt_cached_tokens": 4}),
+        (
+            {
+                "input_tokens": 3,
+                "output_tokens": 4,
+                "total_tokens": 7,
+                "input_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
+                "output_tokens_details": {"reasoning_tokens": 3},
+            },
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 4,
+                "tokens": 7,
+                "prompt_cached_tokens": 1,
+                "prompt_cache_write_tokens": 2,
+                "completion_reasoning_tokens": 3,
+            },
+        ),
+    ],
+)
+def test_details_are_named_after_what_they_detail(usage: dict[str, Any], metrics: dict[str, float]) -> None:
+    assert usage_metrics(usage) == metrics
+
+
+@pytest.mark.parametrize("usage", [None, [], "none", 3])
+def test_what_is_no_usage_has_no_metrics(usage: Any) -> None:
+    assert usage_metrics(usage) == {}

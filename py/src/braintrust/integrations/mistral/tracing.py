@@ -1,11 +1,11 @@
 """The traced call, sync and async."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from .faults import guarded
+from .metadata import own_arguments
 from .operations import Accumulator, Operation, Outcome, Request
-from .payloads import plain
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
 
@@ -18,7 +18,7 @@ def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
@@ -35,7 +35,7 @@ def traced_async(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of an async method."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -51,18 +51,22 @@ def traced_async(operation: Operation) -> Wrapper:
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_operation", "_span")
+    __slots__ = ("_operation", "_request", "_span")
 
-    def __init__(self, operation: Operation, span: CallSpan) -> None:
+    def __init__(self, operation: Operation, request: Request) -> None:
         self._operation = operation
-        self._span = span
+        self._span = CallSpan(operation, request)
+        self._request = request.metadata or {}
 
     @classmethod
-    def begin(cls, operation: Operation, arguments: Mapping[str, Any]) -> "TracedCall | None":
+    def begin(
+        cls, operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it."""
         if not is_tracing():
             return None
-        return cls(operation, CallSpan(operation, guarded(operation.request, arguments, fallback=Request())))
+        request = guarded(lambda: operation.request(own_arguments(method, arguments)), fallback=Request())
+        return cls(operation, request)
 
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
@@ -74,11 +78,12 @@ class TracedCall:
             stream = guarded(self._stream, self._operation.accumulator, result, fallback=None)
             if stream is not None:
                 return stream
-        self._span.close(lambda: self._operation.response(plain(result), {}))
+        self._span.close(lambda: self._operation.response(result, self._request, {}))
         return result
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], result: Any) -> Any:
         """Return the traced stream around `result`, or `None` where that is no stream."""
-        if not (hasattr(result, "__next__") or hasattr(result, "__anext__")):
+        if not isinstance(result, (Iterator, AsyncIterator)):
             return None
-        return traced_stream(result, StreamLifecycle(self._operation, self._span, make_accumulator()))
+        lifecycle = StreamLifecycle(self._operation, self._request, self._span, make_accumulator())
+        return traced_stream(result, lifecycle)

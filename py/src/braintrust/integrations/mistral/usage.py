@@ -5,15 +5,33 @@ from collections.abc import Mapping
 from .payloads import Loggable
 
 
-_METRIC_NAMES = {"total_tokens": "tokens"}
+_METRIC_NAMES = {"total_tokens": "tokens", "input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
+
+_DETAILS = {
+    "prompt_tokens_details": "prompt",
+    "prompt_token_details": "prompt",
+    "input_tokens_details": "prompt",
+    "completion_tokens_details": "completion",
+    "output_tokens_details": "completion",
+}
 
 
-def usage_metrics(usage: Mapping[str, Loggable]) -> dict[str, float]:
+def usage_metrics(usage: Loggable) -> dict[str, float]:
     """Return the counts of a `usage` object as metrics: `prompt_tokens`, `completion_tokens`, `tokens`, ….
 
     What the API did not report is absent, never zero. Every other number keeps its name, so that a counter which
-    Mistral adds shows up by itself.
+    Mistral adds shows up by itself; those of `prompt_tokens_details` are `prompt_cached_tokens` and so on.
     """
+    if not isinstance(usage, dict):
+        return {}
+    metrics = _counts(usage)
+    for name, details in usage.items():
+        if name in _DETAILS and isinstance(details, dict):
+            metrics.update({f"{_DETAILS[name]}_{detail}": count for detail, count in _counts(details).items()})
+    return metrics
+
+
+def _counts(usage: Mapping[str, Loggable]) -> dict[str, float]:
     return {
         _METRIC_NAMES.get(name, name): count
         for name, count in usage.items()

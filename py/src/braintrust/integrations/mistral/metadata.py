@@ -1,0 +1,70 @@
+"""What the arguments and the response of a call say about it, beside their content."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from .payloads import Loggable, is_given, plain
+
+
+# They tell the SDK how to send a request; the last may hold keys.
+_TRANSPORT_SETTINGS = frozenset({"retries", "server_url", "timeout_ms", "http_headers"})
+
+_RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
+
+
+def own_arguments(method: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that the method's signature names, without those that only say how to send the request.
+
+    Whatever else was passed is a mistake, which the method is about to refuse, and could be anything.
+    """
+    named = _parameters(getattr(method, "__func__", method))
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in _TRANSPORT_SETTINGS and (named is None or name in named)
+    }
+
+
+def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[str, Loggable]:
+    """Return the parameters of a request that were given, made plain, without those that carry its `content`.
+
+    The request's own `metadata` would mix with the span's, and is logged as `request_metadata`.
+    """
+    metadata: dict[str, Loggable] = {"provider": "mistral"}
+    for name, value in arguments.items():
+        if name not in content and is_given(value):
+            metadata["request_metadata" if name == "metadata" else name] = plain(value, name)
+    return metadata
+
+
+def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    """Return what a response, made plain, says about itself: its id, its model, when it was created and so on."""
+    metadata = known({name: response.get(name) for name in _RESPONSE_FIELDS})
+    usage = response.get("usage")
+    if isinstance(usage, dict) and usage.get("service_tier") is not None:
+        metadata["usage_service_tier"] = usage["service_tier"]
+    return metadata
+
+
+def known(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    """Return the values without those that are `None`."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def error_text(error: Loggable) -> str | None:
+    """Return the text of an error that a response or an event holds: its message and code."""
+    if not isinstance(error, dict):
+        return None
+    message, code = error.get("message"), error.get("code")
+    return f"{message} (code {code})" if code is not None else str(message)
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a function's parameters, or `None` where it takes any."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(parameter.name for parameter in parameters)
