@@ -295,7 +295,7 @@ def test_a_text_that_names_a_file_is_sent_and_logged_as_a_text_and_opens_nothing
         (pathlib.Path("bread.mp3"), "bread.mp3"),
         (io.BytesIO(RECORDING), "<BytesIO>"),
         # No version of the client takes a path, so none is read.
-        ({"file_name": "bread.mp3", "content": pathlib.Path(__file__)}, {"file_name": "bread.mp3", "content": __file__}),
+        ({"file_name": "b.mp3", "content": pathlib.Path(__file__)}, {"file_name": "b.mp3", "content": __file__}),
         ({"file_name": "bread.mp3"}, {"file_name": "bread.mp3"}),
         (("bread.mp3", RECORDING), ["bread.mp3", LOGGED_RECORDING._replace(filename="audio.mp3")]),
     ],
