@@ -182,6 +182,11 @@ class Place(pydantic.BaseModel):
     river: str
 
 
+def assert_parsed(completion: Any) -> None:
+    """The caller gets what the SDK parses."""
+    assert isinstance(completion.choices[0].message.parsed, Place)
+
+
 def expected_parse(method: str, wire: Wire, response: Json) -> LoggedSpan:
     """What is parsed was completed: with the class's schema, which the SDK makes."""
     response_format = wire.request()["response_format"]
@@ -190,14 +195,12 @@ def expected_parse(method: str, wire: Wire, response: Json) -> LoggedSpan:
 
 
 def test_wrap_mistral_chat_parse_sync(mistral: Mistral, spans: LoggedSpans, wire: Wire) -> None:
-    answer = mistral.chat.parse(Place, **CHAT).choices[0].message.parsed
-    assert isinstance(answer, Place)
+    assert_parsed(mistral.chat.parse(Place, **CHAT))
     assert only_call(spans) == expected_parse("chat.complete", wire, wire.response())
 
 
 async def test_wrap_mistral_chat_parse_async(mistral: Mistral, spans: LoggedSpans, wire: Wire) -> None:
-    answer = (await mistral.chat.parse_async(Place, **CHAT)).choices[0].message.parsed
-    assert isinstance(answer, Place)
+    assert_parsed(await mistral.chat.parse_async(Place, **CHAT))
     assert only_call(spans) == expected_parse("chat.complete", wire, wire.response())
 
 
