@@ -76,13 +76,12 @@ class Outcome(NamedTuple):
 
 
 class Accumulator(Protocol):
-    """Folds a stream's events into the response they add up to, in constant work per event.
+    """Folds a stream's events into the response they add up to, in constant work per event."""
 
-    Attributes:
-        first_output: when the first event that carries output arrived, in Unix seconds.
-    """
-
-    first_output: float | None
+    @property
+    def first_output(self) -> float | None:
+        """When the first event that carries output arrived, in Unix seconds."""
+        ...
 
     @property
     def arrivals(self) -> Mapping[int, Arrival]:

@@ -8,6 +8,7 @@ from .metadata import own_arguments
 from .operations import Accumulator, Operation, Outcome, Request
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
+from .turns import current_run
 
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -51,12 +52,15 @@ def traced_async(operation: Operation) -> Wrapper:
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_operation", "_request", "_span")
+    __slots__ = ("_make_accumulator", "_read", "_request", "_span", "_turn")
 
     def __init__(self, operation: Operation, request: Request) -> None:
-        self._operation = operation
-        self._span = CallSpan(operation, request)
+        self._make_accumulator = operation.accumulator
+        self._span = CallSpan(operation.span_name, operation.span_type, request)
         self._request = request.metadata or {}
+        run = current_run.get()
+        self._turn = None if run is None else run.begin(operation.response)
+        self._read = operation.response if self._turn is None else self._turn.read
 
     @classmethod
     def begin(
@@ -70,20 +74,22 @@ class TracedCall:
 
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
-        self._span.close(Outcome, error=None if isinstance(error, GeneratorExit) else error)
+        self._span.close(Outcome, error=error)
 
     def returned(self, result: Any) -> Any:
         """Return what the caller gets: `result` itself, or the traced stream around it."""
-        if self._operation.accumulator is not None:
-            stream = guarded(self._stream, self._operation.accumulator, result, fallback=None)
+        if self._make_accumulator is not None:
+            stream = guarded(self._stream, self._make_accumulator, result, fallback=None)
             if stream is not None:
                 return stream
-        self._span.close(lambda: self._operation.response(result, self._request, {}))
+        self._span.close(lambda: self._read(result, self._request, {}))
         return result
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], result: Any) -> Any:
         """Return the traced stream around `result`, or `None` where that is no stream."""
         if not isinstance(result, (Iterator, AsyncIterator)):
             return None
-        lifecycle = StreamLifecycle(self._operation, self._request, self._span, make_accumulator())
-        return traced_stream(result, lifecycle)
+        accumulator = make_accumulator()
+        if self._turn is not None:
+            self._turn.follow(accumulator, self._request)
+        return traced_stream(result, StreamLifecycle(self._read, self._request, self._span, accumulator))
