@@ -106,8 +106,8 @@ class Run:
             if approval is None:
                 continue
             deferred = deferred_calls.take(CallKey(conversation_id, response.tool_call_id))
-            is_ours = "server_side" not in str(response.deferral_reason)
-            if approval == "approved" and is_ours:
+            runs_here = plain(response.deferral_reason) != "server_side_confirmation_required"
+            if approval == "approved" and runs_here:
                 self.turns.approved.add(response.tool_call_id)
             else:
                 # A run that another process began is not known here.
