@@ -4,7 +4,7 @@ The model calls a Python function and a tool of an MCP server, at once; `run_asy
 results. The trace is one tree: the run, its two requests, and the two functions as they ran, with the span that the
 Python function opens itself.
 
-Everything runs on this machine, against a local Mistral and a local Braintrust; the MCP server is this file again,
+Everything runs on this machine, against a local Mistral and a local Braintrust; the MCP server, `examples.fares`, runs
 in a process of its own. `mistralai` needs its extra "agents".
 """
 
@@ -28,14 +28,9 @@ try:
 except ImportError:
     from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
 
-try:
-    from mcp.server.mcpserver import MCPServer
-except ImportError:  # mcp 1.x
-    from mcp.server.fastmcp import FastMCP as MCPServer  # pyright: ignore[reportAttributeAccessIssue]
-
 
 QUESTION = "When does the next ferry leave from Cais do Sodré, and what do four tickets cost?"
-MCP_SERVER = StdioServerParameters(command=sys.executable, args=["-m", "examples.run", "--mcp-server"])
+MCP_SERVER = StdioServerParameters(command=sys.executable, args=["-m", "examples.fares"])
 
 
 async def departures(harbour: str) -> list[str]:
@@ -48,11 +43,6 @@ async def departures(harbour: str) -> list[str]:
         await asyncio.sleep(0.4)
         span.log(output=2)
     return ["14:10", "14:30"]
-
-
-def ticket_price(passengers: int) -> str:
-    """Say what tickets for so many passengers cost."""
-    return f"{1.40 * passengers:.2f} EUR"
 
 
 async def ask(client: Any, model: str) -> str:
@@ -76,12 +66,5 @@ def main() -> None:
         print(answer)
 
 
-def serve() -> None:
-    """Be the MCP server."""
-    server = MCPServer("fares")
-    server.tool()(ticket_price)
-    server.run("stdio")
-
-
 if __name__ == "__main__":
-    serve() if "--mcp-server" in sys.argv else main()
+    main()
