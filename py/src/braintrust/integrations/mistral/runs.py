@@ -22,6 +22,7 @@ from .turns import Turns, current_run
 
 _APPROVALS = {"DeferredToolCallConfirmation": "approved", "DeferredToolCallRejection": "denied"}
 _CONTEXT_FIELDS = ("model", "agent_id", "conversation_id")
+_FAILURE = "Error while executing "
 
 deferred_calls: PendingCalls[Child] = PendingCalls()
 """The function calls that wait for a confirmation, as they will be shown once it was given or refused."""
@@ -55,6 +56,21 @@ def read_response(
     return Outcome(output, metadata, metrics, error=turns[-1].error if turns else None)
 
 
+@contextlib.contextmanager
+def _inside(span: CallSpan, run: Turns | None) -> Generator[None, None, None]:
+    """Make this the current span for the block, and its requests those of this run, if any."""
+    token = current_run.set(run)
+    span.set_current()
+    try:
+        yield
+    finally:
+        # A coroutine that nobody waits for any more is closed wherever the garbage collector runs: that is the context
+        # of someone else, where nothing was set.
+        with contextlib.suppress(ValueError):
+            current_run.reset(token)
+            span.unset_current()
+
+
 class Run:
     """A run in progress: its span, and what its requests add up to."""
 
@@ -77,15 +93,9 @@ class Run:
         guarded(run.take_decisions, arguments, fallback=None)
         return run
 
-    @contextlib.contextmanager
-    def active(self) -> Generator[None, None, None]:
+    def active(self) -> contextlib.AbstractContextManager[None]:
         """Make the requests of the block this run's, and its span their parent."""
-        token = current_run.set(self.turns)
-        try:
-            with self.span.current():
-                yield
-        finally:
-            current_run.reset(token)
+        return _inside(self.span, self.turns)
 
     def outcome(self) -> Outcome:
         """Return what came of the run so far."""
@@ -110,8 +120,10 @@ class Run:
             if approval == "approved" and runs_here:
                 self.turns.approved.add(response.tool_call_id)
             else:
-                # A run that another process began is not known here.
-                child = deferred or Child("tool: unknown", metadata={"tool_call_id": response.tool_call_id})
+                # What a run in another process deferred is known here only if the decision names it.
+                call = getattr(response, "function_call", None)
+                unknown = Child("tool: unknown", metadata={"tool_call_id": response.tool_call_id})
+                child = deferred or (unknown if call is None else _child(call))
                 metadata = {**child.metadata, "tool_approval": approval}
                 self.span.log_child(child._replace(output=getattr(response, "message", None), metadata=metadata))
 
@@ -181,7 +193,11 @@ async def trace_run_stream(
     except BaseException as error:
         run.span.close(run.outcome, error=error)
         raise
-    return guarded(RunStream, stream, run, fallback=stream)
+    traced = guarded(RunStream, stream, run, fallback=None)
+    if traced is None:
+        run.span.close(run.outcome)
+        return stream
+    return traced
 
 
 class _Function:
@@ -207,27 +223,28 @@ class _Function:
         """Open the span of a function that is about to be executed."""
         return cls(run, own_arguments(method, named, positional))
 
-    @contextlib.contextmanager
-    def active(self) -> Generator[None, None, None]:
+    def active(self) -> contextlib.AbstractContextManager[None]:
         """Make the span the current one for the block, whose requests are the function's own and not the run's."""
-        token = current_run.set(None)
-        try:
-            with self._span.current():
-                yield
-        finally:
-            current_run.reset(token)
+        return _inside(self._span, None)
 
     def failed(self, error: BaseException) -> None:
         """End the span with what the function raised, around which the SDK puts an exception of its own."""
-        self._span.close(Outcome, error=self._error or error)
+        self._span.close(Outcome, error=error if self._error is None else self._error)
         self._error = None
 
     def returned(self, entry: Any) -> None:
         """End the span with the result; an error may be one that the run is to go on with."""
-        self._run.add_result(self._tool_call_id, plain(entry.result))
-        result = entry.result if self._error is not None else self._result
-        self._span.close(lambda: Outcome(plain(result)), error=self._error)
+        self._span.close(functools.partial(self._outcome, entry), error=self._error)
         self._error = None
+
+    def _outcome(self, entry: Any) -> Outcome:
+        sent = plain(entry.result)
+        self._run.add_result(self._tool_call_id, sent)
+        # Also for arguments that are no object, and for a result that is no JSON. A text is sent as it is.
+        is_failure = not isinstance(self._result, str) and str(sent).startswith(_FAILURE)
+        if is_failure or self._error is not None:
+            return Outcome(sent, error=str(sent))
+        return Outcome(plain(self._result))
 
     def _recording(self, tool: Any) -> Any:
         """Return a copy of the SDK's tool whose function leaves its result and its exception here."""

@@ -1,10 +1,9 @@
 """Opening, closing and nesting spans; aligning Mistral's clock with ours."""
 
-import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
@@ -47,14 +46,13 @@ class CallSpan:
         for settlement in request.settlements:
             guarded(_settle, settlement, self._start, fallback=None)
 
-    @contextlib.contextmanager
-    def current(self) -> Generator[None, None, None]:
-        """Make this the current span for the block."""
+    def set_current(self) -> None:
+        """Make this the current span."""
         guarded(self._span.set_current, fallback=None)
-        try:
-            yield
-        finally:
-            guarded(self._span.unset_current, fallback=None)
+
+    def unset_current(self) -> None:
+        """Make that the current span which was so before `set_current`, in the same context."""
+        guarded(self._span.unset_current, fallback=None)
 
     def log_child(self, child: Child) -> None:
         """Log a child that is over before the call is."""
