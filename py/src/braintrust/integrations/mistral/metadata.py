@@ -1,5 +1,6 @@
 """What the arguments and the response of a call say about it, beside their content."""
 
+import datetime
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -62,6 +63,18 @@ def error_text(error: Loggable) -> str | None:
         return None
     message, code = error.get("message"), error.get("code")
     return f"{message} (code {code})" if code is not None else str(message)
+
+
+def unix_time(timestamp: Loggable) -> float | None:
+    """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
+    if not isinstance(timestamp, str):
+        return None
+    try:
+        # Python 3.10 does not know "Z".
+        time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
 
 
 @functools.lru_cache(maxsize=1024)

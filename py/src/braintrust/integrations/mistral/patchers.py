@@ -9,7 +9,7 @@ from braintrust.integrations.base import CompositeFunctionWrapperPatcher, Functi
 
 from . import audio, classifiers, completions, conversations, embeddings, ocr, responses, runs
 from .operations import Operation
-from .tracing import Wrapper, traced, traced_async
+from .tracing import Wrapper, traced, traced_async, want_llm_spans
 
 
 class Resource(NamedTuple):
@@ -123,11 +123,16 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 ) = PATCHERS
 
 
-def wrap_mistral(client: Any) -> Any:
+def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     """Trace the calls of one `mistralai.Mistral` client and return that client.
 
     Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span.
     A resource that the installed `mistralai` does not have is passed over.
+
+    Args:
+        client: the client.
+        llm_spans: whether its conversations show the model calls inside, as llm spans below the call's; if left out,
+            `BRAINTRUST_MISTRAL_LLM_SPANS=true` decides, and without that they do not.
 
     Raises:
         TypeError: if `client` has none of the traced resources.
@@ -139,6 +144,8 @@ def wrap_mistral(client: Any) -> Any:
             target = getattr(target, name, None)
         if any(hasattr(target, method) for method in resource.operations):
             patcher.wrap_target(target)
+            if llm_spans is not None:
+                want_llm_spans(target, llm_spans)
             found = True
     if not found:
         raise TypeError(

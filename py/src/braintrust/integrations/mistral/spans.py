@@ -88,6 +88,8 @@ class CallSpan:
         try:
             outcome = guarded(read_outcome, fallback=Outcome())
             if outcome.children:
+                if first_output is not None:
+                    outcome = guarded(_with_first_output, outcome, first_output - self._start, fallback=outcome)
                 guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
             is_logged = guarded(self._log, outcome, end, error, first_output, fallback=False)
         finally:
@@ -148,6 +150,15 @@ def _error_text(error: BaseException) -> str:
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))
 
 
+def _with_first_output(outcome: Outcome, seconds: float) -> Outcome:
+    """Give the time to the first token to the only model call, which is the child that has metrics."""
+    children = [
+        child._replace(metrics={**child.metrics, "time_to_first_token": seconds}) if child.metrics else child
+        for child in outcome.children
+    ]
+    return outcome._replace(children=children)
+
+
 def _log_children(parent: Span, children: Sequence[Child], start: float, end: float) -> None:
     for child, (child_start, child_end) in zip(children, align(children, start, end), strict=True):
         guarded(_log_child, parent, child, child_start, child_end, fallback=None)
@@ -157,12 +168,12 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
     # One record: a child is over when it is logged.
     span = parent.start_span(
         name=child.name,
-        type=SpanTypeAttribute.TOOL,
+        type=child.span_type,
         start_time=start,
         input=child.input,
         output=child.output,
         metadata=child.metadata,
-        metrics={"end": end},
+        metrics={**child.metrics, "end": end},
         error=child.error,
         internal=_PROVENANCE,
     )

@@ -1,5 +1,6 @@
 """The traced call, sync and async."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,11 @@ from .streams import StreamLifecycle, traced_stream
 from .turns import current_run
 
 
+LLM_SPANS = "BRAINTRUST_MISTRAL_LLM_SPANS"
+"""The environment variable that turns on the spans of model calls inside conversations."""
+
+_LLM_SPANS_WANTED = "__braintrust_llm_spans__"
+
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 """What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""
 
@@ -19,7 +25,7 @@ def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
@@ -36,7 +42,7 @@ def traced_async(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of an async method."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -49,28 +55,42 @@ def traced_async(operation: Operation) -> Wrapper:
     return call
 
 
+def want_llm_spans(resource: Any, wanted: bool) -> None:
+    """Decide for the calls of one resource of a client whether they show the model calls inside."""
+    resource.__dict__[_LLM_SPANS_WANTED] = wanted
+
+
+def wants_llm_spans(resource: Any) -> bool:
+    """Tell whether the calls of a resource show the model calls inside: as decided for it, else for the process."""
+    wanted: bool | None = getattr(resource, _LLM_SPANS_WANTED, None)
+    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if wanted is None else wanted
+
+
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
     __slots__ = ("_make_accumulator", "_read", "_request", "_span", "_turn")
 
-    def __init__(self, operation: Operation, request: Request) -> None:
+    def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
         self._span = CallSpan(operation.span_name, operation.span_type, request)
         self._request = request.metadata or {}
+        read = operation.response
+        if operation.with_llm_spans is not None and wants_llm_spans(resource):
+            read = operation.with_llm_spans(request, read)
         run = current_run.get()
-        self._turn = None if run is None else run.begin(operation.response)
-        self._read = operation.response if self._turn is None else self._turn.read
+        self._turn = None if run is None else run.begin(read)
+        self._read = read if self._turn is None else self._turn.read
 
     @classmethod
     def begin(
-        cls, operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]
+        cls, operation: Operation, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it."""
         if not is_tracing():
             return None
         request = guarded(lambda: operation.request(own_arguments(method, arguments)), fallback=Request())
-        return cls(operation, request)
+        return cls(operation, resource, request)
 
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
