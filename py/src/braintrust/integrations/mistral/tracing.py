@@ -56,11 +56,13 @@ class TracedCall:
 
     def __init__(self, operation: Operation, request: Request) -> None:
         self._make_accumulator = operation.accumulator
-        self._span = CallSpan(operation.span_name, operation.span_type, request)
-        self._request = request.metadata or {}
         run = current_run.get()
         self._turn = None if run is None else run.begin(operation.response)
         self._read = operation.response if self._turn is None else self._turn.read
+        self._request = request.metadata or {}
+        self._span = CallSpan(operation.span_name, operation.span_type, request)
+        if self._turn is not None:
+            self._turn.span = self._span
 
     @classmethod
     def begin(
