@@ -610,12 +610,12 @@ async def _awaited_response(turn: Any, body: Json, conversation_id: str) -> Any:
     return _response(await turn, body, conversation_id)
 
 
-async def run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
+async def unstreamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
     """Run a conversation unstreamed."""
     return await mistral.client.beta.conversations.run_async(run_ctx=context, inputs=inputs, **arguments)
 
 
-async def run_stream(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
+async def streamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
     """Run a conversation streamed, to its end; the last of what it yields is the result."""
     stream = await mistral.client.beta.conversations.run_stream_async(run_ctx=context, inputs=inputs, **arguments)
     *_, result = [item async for item in stream]
@@ -641,7 +641,7 @@ def as_coroutine(body: Callable[..., Any]) -> Callable[..., Any]:
 Run: TypeAlias = Callable[..., Any]
 Kind: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-both_ways = pytest.mark.parametrize("run", [run, run_stream])
+both_ways = pytest.mark.parametrize("run", [unstreamed_run, streamed_run])
 both_kinds = pytest.mark.parametrize("kind", [as_function, as_coroutine])
 
 

@@ -148,10 +148,13 @@ class RunStream(AsyncTracedStream):
 
     async def aclose(self) -> None:
         """Close the generator."""
-        with self._self_lifecycle.closing(), self._self_run.active():
-            await self.__wrapped__.aclose()
+        await self._step(self.__wrapped__.aclose())
+        self._self_lifecycle.end()
 
     async def _step(self, step: Awaitable[Any]) -> Any:
+        if getattr(self.__wrapped__, "ag_running", False):
+            # Refused, as another task waits for the step before; that one goes on.
+            return await step
         try:
             with self._self_run.active():
                 return await step

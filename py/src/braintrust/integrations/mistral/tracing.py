@@ -73,14 +73,16 @@ class TracedCall:
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
-        self._span = CallSpan(operation.span_name, operation.span_type, request)
-        self._request = request.metadata or {}
         read = operation.response
         if operation.with_llm_spans is not None and wants_llm_spans(resource):
             read = operation.with_llm_spans(request, read)
         run = current_run.get()
         self._turn = None if run is None else run.begin(read)
         self._read = read if self._turn is None else self._turn.read
+        self._request = request.metadata or {}
+        self._span = CallSpan(operation.span_name, operation.span_type, request)
+        if self._turn is not None:
+            self._turn.span = self._span
 
     @classmethod
     def begin(

@@ -7,18 +7,21 @@ from typing import Any
 from .faults import guarded
 from .operations import Accumulator, Arrival, Child, Outcome, ResponseReader
 from .payloads import Loggable
+from .spans import CallSpan
 
 
 class Turn:
     """One request of a run.
 
     Attributes:
+        span: the request's own, once it is open.
         calls: the function calls in its response, which the run executes and gives spans of their own.
     """
 
-    __slots__ = ("_accumulator", "_outcome", "_read", "_request", "calls")
+    __slots__ = ("_accumulator", "_outcome", "_read", "_request", "calls", "span")
 
     def __init__(self, read: ResponseReader) -> None:
+        self.span: CallSpan | None = None
         self._read = read
         self._outcome: Outcome | None = None
         self._accumulator: Accumulator | None = None
@@ -44,8 +47,17 @@ class Turn:
     def outcome(self) -> Outcome:
         """Return what came of the request; of a stream that is still open, what has arrived."""
         if self._outcome is None and self._accumulator is not None:
-            guarded(self.read, self._accumulator.response(), self._request, {}, fallback=None)
+            guarded(self._read_arrived, self._accumulator, fallback=None)
         return self._outcome or Outcome()
+
+    def close(self) -> None:
+        """End the request, if that is still open: a generator that was thrown into may keep its stream for long."""
+        if self.span is not None:
+            self.span.close(self.outcome, first_output=self.first_output)
+
+    def _read_arrived(self, accumulator: Accumulator) -> None:
+        response = accumulator.response()
+        self.read(response, self._request, accumulator.arrivals)
 
 
 class Turns:
@@ -79,7 +91,12 @@ class Turns:
         """Do nothing: events of a streamed run pass through the stream of a request before."""
 
     def response(self) -> list[Outcome]:
-        """Return what came of the requests so far, each with the results of its function calls among the outputs."""
+        """Return what came of the requests, each with the results of its function calls among the outputs.
+
+        Read when the run is over, and so are the requests then.
+        """
+        for turn in self._turns:
+            turn.close()
         return [self._with_results(turn) for turn in self._turns]
 
     def _with_results(self, turn: Turn) -> Outcome:
