@@ -122,4 +122,5 @@ def types(session: nox.Session) -> None:
 def record(session: nox.Session, mistral: str) -> None:
     """Record the cassettes anew: from Mistral's API with MISTRAL_API_KEY set, else from the local Mistral."""
     install(session, "test", "local", mistral=mistral)
-    pytest(session, f"{INTEGRATION}/test_mistral.py", "--record-mode=rewrite", mistral=mistral)
+    modules = (f"{INTEGRATION}/test_mistral.py", f"{INTEGRATION}/test_mistral_models.py")
+    pytest(session, *modules, "--record-mode=rewrite", mistral=mistral)

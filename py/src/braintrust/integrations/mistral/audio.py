@@ -4,8 +4,6 @@ import base64
 import functools
 import io
 import mimetypes
-import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,9 +95,6 @@ def _file(file: Any) -> Loggable:
 
 def _read(content: Any) -> bytes | None:
     """Return the bytes that the SDK is about to send of a file, or `None` where only the SDK may read it."""
-    if isinstance(content, os.PathLike):
-        path = pathlib.Path(content)
-        return path.read_bytes() if path.is_file() else None
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content)
     # A pipe could be read only once.

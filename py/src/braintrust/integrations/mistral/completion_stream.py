@@ -168,7 +168,7 @@ class _Message:
         if content is not None:
             for part in content if isinstance(content, list) else [content]:
                 # The last delta is an empty text, whatever came before.
-                if part != "" or self.awaits_text or not self._has_content:
+                if part != "" or not self._has_content:
                     self.content.add(part)
             self._has_content = True
         for place, call in enumerate(calls or ()):
@@ -222,8 +222,8 @@ class _ToolCall:
         function = fields.pop("function")
         self._name.add(function.name)
         self._arguments.add(function.arguments)
-        if self.id != _NO_ID:
-            fields["id"] = self.id
+        if fields.get("id") == _NO_ID:
+            del fields["id"]
         self._fields.update(fields)
 
     def finish(self) -> _Fields:

@@ -1,12 +1,18 @@
 """What the tests of the integration share: spans that stay here, a real client, and no fault that hides."""
 
 import asyncio
+import builtins
+import contextlib
 import functools
 import importlib
 import importlib.metadata
 import inspect
 import json
 import logging
+import operator
+import os
+import pathlib
+import sys
 import time
 import warnings
 from collections import Counter
@@ -19,10 +25,11 @@ from unittest.mock import ANY
 import braintrust
 import pytest
 from braintrust import logger as braintrust_logger
-from braintrust.logger import ObjectMetadata, OrgProjectMetadata
+from braintrust.logger import Attachment, ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
 from . import faults as faults_module
+from . import wrap_mistral
 from .integration import MistralIntegration
 
 
@@ -176,7 +183,9 @@ def answer_stream(events: Iterable[Mapping[str, Any]], error: BaseException | No
     class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             for event in events:
-                yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+                # The chunks of completions have no type, and no event is named after it.
+                name = f"event: {event['type']}\n" if "type" in event else ""
+                yield f"{name}data: {json.dumps(event)}\n\n".encode()
             if error is not None:
                 raise error
 
@@ -201,6 +210,27 @@ class HangingBody(httpx.AsyncByteStream):
         await asyncio.Event().wait()
 
 
+CallMethod = Callable[..., Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def call_method(request: pytest.FixtureRequest, make_client: MakeClient) -> CallMethod:
+    """Call a method, or else its async twin: `call_method(handler, "audio.speech.complete", **arguments)`."""
+
+    def call(handler: Handler, path: str, **arguments: Any) -> Any:
+        resource, _, name = path.rpartition(".")
+        target = operator.attrgetter(resource)(make_client(handler))
+        if request.param == "sync":
+            return getattr(target, name)(**arguments)
+
+        async def call_async() -> Any:
+            return await getattr(target, f"{name}_async")(**arguments)
+
+        return asyncio.run(call_async())
+
+    return call
+
+
 Json: TypeAlias = dict[str, Any]
 
 
@@ -210,8 +240,25 @@ def answer_until(events: list[Json]) -> tuple[Any, HangingBody]:
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), body
 
 
+class Media(NamedTuple):
+    """What an attachment holds, to be compared."""
+
+    data: bytes
+    content_type: str
+    filename: str
+
+
+def with_media(value: Any) -> Any:
+    """Return what a span logged with `Media` in the place of attachments."""
+    if isinstance(value, Attachment):
+        return Media(value.data, value.reference["content_type"], value.reference["filename"])
+    if isinstance(value, dict):
+        return {name: with_media(item) for name, item in value.items()}
+    return [with_media(item) for item in value] if isinstance(value, list) else value
+
+
 class LoggedSpan(NamedTuple):
-    """What a span shows to its reader, to be compared whole.
+    """What a span shows to its reader, to be compared whole; attachments are `Media`.
 
     Attributes:
         metrics: all but `start` and `end`.
@@ -269,9 +316,9 @@ def logged_span(row: Json, children: tuple[LoggedSpan, ...] = ()) -> LoggedSpan:
     return LoggedSpan(
         name=row["span_attributes"]["name"],
         type=row["span_attributes"]["type"],
-        input=row.get("input"),
-        output=row.get("output"),
-        metadata=row.get("metadata", {}),
+        input=with_media(row.get("input")),
+        output=with_media(row.get("output")),
+        metadata=with_media(row.get("metadata", {})),
         metrics=metrics,
         error=error.strip().splitlines()[-1] if error else None,
         seconds=seconds,
@@ -416,7 +463,8 @@ def parsed_by_sdk(value: Any) -> Any:
 def events_of(body: bytes) -> list[Json]:
     """Return the data of the server-sent events in the body of a stream."""
     lines = body.decode().splitlines()
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    # The stream of a completion ends with "[DONE]".
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
 
 
 def unstreamed(events: Iterable[Json]) -> Json:
@@ -464,6 +512,92 @@ def _chunk(pieces: list[Any]) -> Json:
 
 def _text(pieces: list[Any]) -> Json:
     return {"type": "text", "text": "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)}
+
+
+def completed(chunks: Iterable[Json]) -> Json:
+    """Return the response that the chunks of a completion add up to, as it would have been on the wire."""
+    response: Json = {}
+    choices: dict[int, Json] = {}
+    for chunk in chunks:
+        response |= {**chunk, "object": chunk["object"].removesuffix(".chunk")}
+        for part in chunk["choices"]:
+            new: Json = {"message": {"role": "assistant"}, "pieces": [], "calls": {}}
+            choice = choices.setdefault(part["index"], new)
+            choice |= {key: value for key, value in part.items() if key != "delta"}
+            choice["pieces"].append(part["delta"].get("content"))
+            for piece in part["delta"].get("tool_calls") or ():
+                call = choice["calls"].setdefault(piece["index"], {**piece, "function": {"name": "", "arguments": ""}})
+                for key, text in piece["function"].items():
+                    call["function"][key] += text
+    for choice in choices.values():
+        choice["message"] |= _completed_content(choice.pop("pieces"))
+        if calls := choice.pop("calls"):
+            choice["message"]["tool_calls"] = list(calls.values())
+    return response | {"choices": list(choices.values())}
+
+
+def _completed_content(deltas: list[Any]) -> Json:
+    """Return the content that deltas add up to: kinds of chunks that alternate, each in pieces."""
+    given = [delta for delta in deltas if delta is not None]
+    pieces: list[tuple[int, Any]] = []
+    kinds: list[str] = []
+    for piece in (part for delta in given for part in (delta if isinstance(delta, list) else [delta])):
+        kind = "text" if isinstance(piece, str) else piece["type"]
+        if kinds[-1:] != [kind] and piece != "":
+            kinds.append(kind)
+        if piece != "":
+            pieces.append((len(kinds), piece))
+    if not pieces:
+        return {"content": ""} if given else {}
+    return {"content": _content(pieces)}
+
+
+class Accesses:
+    """What this process opened, looked up or connected to while `recording`."""
+
+    EVENTS = frozenset(
+        {"open", "os.listdir", "os.scandir", "socket.connect", "socket.getaddrinfo", "socket.gethostbyname"}
+    )
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.recording = False
+        # Hooks cannot be taken off again: there is one, and it does nothing most of the time.
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.recording and event in self.EVENTS:
+            self.seen.append(f"{event} {arguments}")
+
+
+@pytest.fixture(scope="session")
+def audit() -> Accesses:
+    return Accesses()
+
+
+@pytest.fixture
+def accesses(audit: Accesses, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What is opened, asked for its existence, looked up or connected to."""
+    audit.seen = []
+    for module, name in [(os, "stat"), (os, "lstat"), (os, "access"), (os, "readlink"), (builtins, "open")]:
+        original = getattr(module, name)
+
+        def spy(path: Any, *args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
+            audit.seen.append(f"{_name} {path}")
+            return _original(path, *args, **kwargs)
+
+        monkeypatch.setattr(module, name, spy)
+    audit.recording = True
+    yield audit.seen
+    audit.recording = False
+
+
+@pytest.fixture
+def secret(tmp_path: pathlib.Path) -> str:
+    """The path of a file that exists and could be read."""
+    path = tmp_path / "secret.png"
+    path.write_bytes(b"do not read me")
+    return str(path)
 
 
 Provide = Callable[[str, Callable[..., Any]], None]
@@ -669,3 +803,168 @@ def outline(rows: Iterable[Json], parent: str | None = None) -> list[str]:
         if (above if above in ids else None) == parent:
             lines += [short_name(row), *(f"  {line}" for line in outline(rows, row["span_id"]))]
     return lines
+
+
+# --- recording and replaying: how is told in `cassettes/README.md` ---
+
+
+API = "https://api.mistral.ai"
+CASSETTES = pathlib.Path(__file__).parent / "cassettes"
+MISTRALAI = importlib.metadata.version("mistralai")
+CASSETTE_VERSION = os.environ.get("BRAINTRUST_TEST_PACKAGE_VERSION") or (
+    MISTRALAI if (CASSETTES / MISTRALAI).is_dir() else "latest"
+)
+
+RECORDED = [
+    pytest.mark.vcr,
+    pytest.mark.block_network,
+    pytest.mark.skipif(
+        int(MISTRALAI.partition(".")[0]) >= 3 and int(importlib.metadata.version("vcrpy").partition(".")[0]) < 9,
+        reason="mistralai 3 speaks httpx2, which vcrpy sees from 9.0 on; that needs Python 3.11",
+    ),
+]
+"""The marks of a test with a cassette."""
+
+MODEL = "mistral-medium-latest"
+QUESTION = "Where does Lisbon lie? Answer in one sentence."
+RATES: Any = {
+    "type": "function",
+    "function": {
+        "name": "get_exchange_rate",
+        "description": "The exchange rate of two currencies.",
+        "parameters": {"type": "object", "properties": {"base": {"type": "string"}, "quote": {"type": "string"}}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def vcr_cassette_dir() -> str:
+    """A folder for each tested version of mistralai, as the SDK's other integrations have it."""
+    return str(CASSETTES / CASSETTE_VERSION)
+
+
+@pytest.fixture
+def vcr_config() -> Json:
+    """No secrets, no address but Mistral's, and nothing that differs from one recording to the next for no reason."""
+
+    def request(request: Any) -> Any:
+        request.uri = API + "/" + request.uri.split("/", 3)[3]
+        kind, _, boundary = (request.headers.get("content-type", "") if request.body else "").partition("; boundary=")
+        if boundary:
+            # Random, and all that differs between two forms with the same content.
+            request.body = request.body.replace(f"--{boundary}".encode(), b"--boundary")
+            kind = f"{kind}; boundary=boundary"
+        request.headers = {"content-type": kind} if kind else {}
+        return request
+
+    def response(response: Any) -> Any:
+        kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
+        return {**response, "headers": kept}
+
+    return {
+        "before_record_request": request,
+        "before_record_response": response,
+        "decode_compressed_response": True,
+        "match_on": ["method", "uri", "headers", "body"],
+        "allow_playback_repeats": False,
+    }
+
+
+Connect = Callable[..., Mistral]
+"""Makes a client, given the local Mistral's scenario, and whether the real one cannot be made to answer that way."""
+
+
+@pytest.fixture
+async def connect(
+    vcr: Any, record_mode: str, default_cassette_name: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Connect]:
+    """Clients whose traffic is replayed, or recorded where `--record-mode` says so."""
+    async with contextlib.AsyncExitStack() as resources:
+
+        def make(scenario: str | None = None, *, only_local: bool = False) -> Mistral:
+            key, url = os.environ.get("MISTRAL_API_KEY"), API
+            if record_mode == "none":
+                cassette = CASSETTES / CASSETTE_VERSION / f"{default_cassette_name}.yaml"
+                assert cassette.exists(), f"{cassette} is missing; cassettes/README.md tells how to record it"
+                key = "replayed"
+            elif only_local or not key:
+                # Replaying needs no server.
+                from local import LocalMistral
+
+                if scenario is not None:
+                    _always_play(scenario, monkeypatch)
+                key, url = "local", resources.enter_context(LocalMistral(pace=0.02)).url
+            # Certificates take longer to load than most of these tests, and few calls need them.
+            verify = record_mode != "none" and url == API
+            client = httpx.Client(verify=verify, follow_redirects=True)
+            async_client = httpx.AsyncClient(verify=verify, follow_redirects=True)
+            resources.callback(client.close)
+            resources.push_async_callback(async_client.aclose)
+            return wrap_mistral(Mistral(api_key=key, server_url=url, client=client, async_client=async_client))
+
+        yield make
+    assert vcr.all_played or record_mode != "none", "the cassette has requests that were not made"
+
+
+def _always_play(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the local Mistral answer like this whatever a request names: real models, so that the real one could."""
+    from local import completion_scenarios, response_items, scenarios
+
+    catalogues = {"conversations": scenarios, "completions": completion_scenarios, "responses": response_items}
+    for endpoints, catalogue in catalogues.items():
+        chosen = catalogue.scenario(scenario)
+        monkeypatch.setattr(f"local.{endpoints}.scenario", lambda *_, chosen=chosen: chosen)
+
+
+@pytest.fixture
+def mistral(connect: Connect) -> Mistral:
+    return connect()
+
+
+class Wire:
+    """What was on the wire in this test, call by call; a negative number counts from the last."""
+
+    def __init__(self, cassette: Any) -> None:
+        self._cassette = cassette
+
+    def request(self, call: int = -1) -> Any:
+        """The body of a request."""
+        return json.loads(self._cassette.requests[call].body)
+
+    def response(self, call: int = -1) -> Any:
+        """The body of an unstreamed response."""
+        return json.loads(self._cassette.responses[call]["body"]["string"])
+
+    def events(self, call: int = -1) -> list[Json]:
+        """The data of a stream's events."""
+        return events_of(self._cassette.responses[call]["body"]["string"])
+
+    def streamed(self, call: int = -1) -> Json:
+        """The unstreamed response that the events of a conversation's stream add up to."""
+        return unstreamed(self.events(call))
+
+
+@pytest.fixture
+def wire(vcr: Any) -> Wire:
+    return Wire(vcr)
+
+
+def only_call(spans: LoggedSpans) -> LoggedSpan:
+    (call,) = logged_calls(spans.pop())
+    return call
+
+
+def last_call(spans: LoggedSpans) -> LoggedSpan:
+    return logged_calls(spans.pop())[-1]
+
+
+def consume(stream: Any) -> None:
+    with stream:
+        for _ in stream:
+            pass
+
+
+async def consume_async(stream: Any) -> None:
+    async with stream:
+        async for _ in stream:
+            pass

@@ -80,7 +80,6 @@ class ResponseAccumulator:
         item = self._items.get(data.output_index)
         if item is None:
             item = self._items[data.output_index] = _Item(now)
-        self._text = None
         if kind in _TEXT_DELTAS:
             text = item.text(data.content_index, _TEXT_DELTAS[kind])
             text.add(data.delta)

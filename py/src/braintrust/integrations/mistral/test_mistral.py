@@ -1,173 +1,38 @@
-"""Every traced method, with a real client and recorded traffic: what its span shows, compared whole with the wire.
+"""Every traced method of conversations, with a real client and recorded traffic: its span, compared with the wire.
 
-How the cassettes are made, and made anew, is told in `cassettes/README.md`.
+Calls of a single model are in `test_mistral_models.py`. How the cassettes are made, and made anew, is told in
+`cassettes/README.md`.
 """
 
-import contextlib
-import importlib.metadata
 import json
-import os
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
-from local import LocalMistral, scenarios
-
-from . import wrap_mistral
 from .conftest import (
     IS_MISTRALAI_1,
+    MODEL,
+    QUESTION,
+    RATES,
+    RECORDED,
+    Connect,
     Json,
     LoggedSpan,
     LoggedSpans,
     Mistral,
-    events_of,
+    Wire,
+    consume,
+    consume_async,
     expected_call,
-    httpx,
+    last_call,
     logged_calls,
+    only_call,
     parsed_by_sdk,
-    unstreamed,
 )
 
 
-API = "https://api.mistral.ai"
-CASSETTES = Path(__file__).parent / "cassettes"
-MISTRALAI = importlib.metadata.version("mistralai")
-CASSETTE_VERSION = os.environ.get("BRAINTRUST_TEST_PACKAGE_VERSION") or (
-    MISTRALAI if (CASSETTES / MISTRALAI).is_dir() else "latest"
-)
-
-pytestmark = [
-    pytest.mark.vcr,
-    pytest.mark.block_network,
-    pytest.mark.skipif(
-        int(MISTRALAI.partition(".")[0]) >= 3 and int(importlib.metadata.version("vcrpy").partition(".")[0]) < 9,
-        reason="mistralai 3 speaks httpx2, which vcrpy sees from 9.0 on; that needs Python 3.11",
-    ),
-]
-
-MODEL = "mistral-medium-latest"
-QUESTION = "Where does Lisbon lie? Answer in one sentence."
-RATES: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_exchange_rate",
-        "description": "The exchange rate of two currencies.",
-        "parameters": {"type": "object", "properties": {"base": {"type": "string"}, "quote": {"type": "string"}}},
-    },
-}
-
-
-# --- recording and replaying ---
-
-
-@pytest.fixture(scope="module")
-def vcr_cassette_dir() -> str:
-    """A folder for each tested version of mistralai, as the SDK's other integrations have it."""
-    return str(CASSETTES / CASSETTE_VERSION)
-
-
-@pytest.fixture
-def vcr_config() -> Json:
-    """No secrets, no address but Mistral's, and nothing that differs from one recording to the next for no reason."""
-
-    def request(request: Any) -> Any:
-        request.uri = API + "/" + request.uri.split("/", 3)[3]
-        request.headers = {"content-type": "application/json"} if request.body else {}
-        return request
-
-    def response(response: Any) -> Any:
-        kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
-        return {**response, "headers": kept}
-
-    return {
-        "before_record_request": request,
-        "before_record_response": response,
-        "decode_compressed_response": True,
-        "match_on": ["method", "uri", "body"],
-        "allow_playback_repeats": False,
-    }
-
-
-Connect = Callable[..., Mistral]
-"""Makes a client, given the local Mistral's scenario, and whether the real one cannot be made to answer that way."""
-
-
-@pytest.fixture
-async def connect(
-    vcr: Any, record_mode: str, default_cassette_name: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Connect]:
-    """Clients whose traffic is replayed, or recorded where `--record-mode` says so."""
-    async with contextlib.AsyncExitStack() as resources:
-
-        def make(scenario: str = "plain", *, only_local: bool = False) -> Mistral:
-            key, url = os.environ.get("MISTRAL_API_KEY"), API
-            if record_mode == "none":
-                cassette = CASSETTES / CASSETTE_VERSION / f"{default_cassette_name}.yaml"
-                assert cassette.exists(), f"{cassette} is missing; cassettes/README.md tells how to record it"
-                key = "replayed"
-            elif only_local or not key:
-                # Requests name real models: Mistral itself could answer them.
-                monkeypatch.setattr("local.conversations.scenario", lambda _: scenarios.scenario(scenario))
-                key, url = "local", resources.enter_context(LocalMistral(pace=0.02)).url
-            # Certificates take longer to load than most of these tests, and few calls need them.
-            verify = record_mode != "none" and url == API
-            client = httpx.Client(verify=verify, follow_redirects=True)
-            async_client = httpx.AsyncClient(verify=verify, follow_redirects=True)
-            resources.callback(client.close)
-            resources.push_async_callback(async_client.aclose)
-            return wrap_mistral(Mistral(api_key=key, server_url=url, client=client, async_client=async_client))
-
-        yield make
-    assert vcr.all_played or record_mode != "none", "the cassette has requests that were not made"
-
-
-@pytest.fixture
-def mistral(connect: Connect) -> Mistral:
-    return connect()
-
-
-class Wire:
-    """What was on the wire in this test, call by call; a negative number counts from the last."""
-
-    def __init__(self, cassette: Any) -> None:
-        self._cassette = cassette
-
-    def response(self, call: int = -1) -> Any:
-        """The body of an unstreamed response."""
-        return json.loads(self._cassette.responses[call]["body"]["string"])
-
-    def streamed(self, call: int = -1) -> Json:
-        """The unstreamed response that a stream's events add up to."""
-        return unstreamed(events_of(self._cassette.responses[call]["body"]["string"]))
-
-
-@pytest.fixture
-def wire(vcr: Any) -> Wire:
-    return Wire(vcr)
-
-
-def only_call(spans: LoggedSpans) -> LoggedSpan:
-    (call,) = logged_calls(spans.pop())
-    return call
-
-
-def last_call(spans: LoggedSpans) -> LoggedSpan:
-    return logged_calls(spans.pop())[-1]
-
-
-def consume(stream: Any) -> None:
-    with stream:
-        for _ in stream:
-            pass
-
-
-async def consume_async(stream: Any) -> None:
-    async with stream:
-        async for _ in stream:
-            pass
+pytestmark = RECORDED
 
 
 # --- every method ---
