@@ -1,13 +1,15 @@
 """Shows what a traced conversation looks like: `make demo`, or `python -m examples.demo`.
 
 Two conversations, one unstreamed and one streamed, each with hosted tools, a handoff between agents and a function
-call that this program answers. Nothing in them knows of tracing: the two lines that trace them are in `main`.
+call that this program answers; then a run, in which the SDK executes the functions. Nothing in them knows of tracing:
+the two lines that trace them are in `main`.
 
 Everything runs on this machine, against a local Mistral and a local Braintrust. With MISTRAL_API_KEY and
 BRAINTRUST_API_KEY set, the same program uses the real services and prints the traces' links.
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -15,10 +17,10 @@ from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import braintrust
-from rich.console import Console
 
+from examples.run import ask
 from local import LocalBraintrust, LocalMistral
-from local.picture import draw_trace
+from local.picture import show_trace
 
 
 try:
@@ -44,10 +46,11 @@ BOOK_FERRY: dict[str, Any] = {
 
 
 class Services(NamedTuple):
-    """Where the demo runs: Mistral's conversations, the agent to talk to, and Braintrust unless it is the real one."""
+    """Where the demo runs: Mistral, whom to talk to there, and Braintrust unless it is the real one."""
 
-    conversations: Any
+    client: Any
     agent_id: str
+    run_model: str
     braintrust: LocalBraintrust | None
 
 
@@ -71,22 +74,27 @@ def answer_calls(outputs: list[Any]) -> list[dict[str, Any]]:
 
 def converse(services: Services) -> None:
     """Ask the question, answer the model's calls, and have its reply."""
-    response = services.conversations.start(agent_id=services.agent_id, inputs=QUESTION)
+    response = services.client.beta.conversations.start(agent_id=services.agent_id, inputs=QUESTION)
     while results := answer_calls(response.outputs):
-        response = services.conversations.append(conversation_id=response.conversation_id, inputs=results)
+        response = services.client.beta.conversations.append(conversation_id=response.conversation_id, inputs=results)
 
 
 def converse_streamed(services: Services) -> None:
     """Have the same conversation, streamed."""
-    stream = services.conversations.start_stream(agent_id=services.agent_id, inputs=QUESTION)
+    stream = services.client.beta.conversations.start_stream(agent_id=services.agent_id, inputs=QUESTION)
     conversation_id, calls = read_stream(stream)
     while calls:
         results = [
             {"type": "function.result", "tool_call_id": tool_call_id, "result": book_ferry(**json.loads(arguments))}
             for tool_call_id, arguments in calls.items()
         ]
-        stream = services.conversations.append_stream(conversation_id=conversation_id, inputs=results)
+        stream = services.client.beta.conversations.append_stream(conversation_id=conversation_id, inputs=results)
         _, calls = read_stream(stream)
+
+
+def run(services: Services) -> None:
+    """Have the SDK run a conversation, and the functions in it."""
+    asyncio.run(ask(services.client, services.run_model))
 
 
 def read_stream(stream: Any) -> tuple[str, dict[str, str]]:
@@ -109,7 +117,7 @@ def local_services(pace: float) -> Generator[Services, None, None]:
     with LocalBraintrust() as local_braintrust, LocalMistral(pace=pace) as local_mistral:
         os.environ.update(local_braintrust.environment())
         client = Mistral(api_key="local", server_url=local_mistral.url)
-        yield Services(client.beta.conversations, agent_id="agentic", braintrust=local_braintrust)
+        yield Services(client, agent_id="agentic", run_model="two-functions", braintrust=local_braintrust)
 
 
 @contextlib.contextmanager
@@ -131,14 +139,17 @@ def real_services() -> Generator[Services, None, None]:
         handoffs=[booker.id],
     )
     try:
-        yield Services(client.beta.conversations, agent_id=researcher.id, braintrust=None)
+        yield Services(client, agent_id=researcher.id, run_model="mistral-medium-latest", braintrust=None)
     finally:
         agents.delete(agent_id=researcher.id)
         agents.delete(agent_id=booker.id)
 
 
+TRACES = {"a conversation": converse, "the same, streamed": converse_streamed, "a run": run}
+
+
 def main() -> None:
-    """Run both conversations and show their traces."""
+    """Make the traces and show them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pace", type=float, default=1.0, help="how fast the local Mistral works: 0.1 is ten times")
     parser.add_argument("--svg", metavar="FILE", help="save the picture of the first trace")
@@ -149,7 +160,7 @@ def main() -> None:
         braintrust.auto_instrument()
         braintrust.init_logger(project=PROJECT)
 
-        for title, conversation in (("a conversation", converse), ("the same, streamed", converse_streamed)):
+        for title, conversation in TRACES.items():
             with braintrust.start_span(name=title) as root:
                 conversation(services)
             braintrust.flush()
@@ -160,14 +171,11 @@ def main() -> None:
 def show(title: str, root: Any, local_braintrust: LocalBraintrust | None, svg: str | None) -> None:
     """Print a trace: its picture, or with the real Braintrust its link."""
     if local_braintrust is None:
-        Console().print(f"{title}: {root.permalink()}")
+        print(f"{title}: {root.permalink()}")
         return
-    picture = draw_trace([span for span in local_braintrust.spans() if span["root_span_id"] == root.root_span_id])
-    console = Console(record=svg is not None, width=max(len(line) for line in picture.plain.splitlines()))
-    console.print(picture)
-    console.print()
-    if svg is not None:
-        console.save_svg(svg, title="make demo")
+    trace = [span for span in local_braintrust.spans() if span["root_span_id"] == root.root_span_id]
+    show_trace(trace, svg)
+    print()
 
 
 if __name__ == "__main__":

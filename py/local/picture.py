@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from rich.console import Console
 from rich.text import Text
 
 from local.answers import Json
@@ -17,6 +18,15 @@ class _Line(NamedTuple):
     guide: str
     below: str
     span: Json
+
+
+def show_trace(spans: Sequence[Json], svg: str | None = None) -> None:
+    """Print one trace, as wide as it is, and save its picture to the file `svg` where one is given."""
+    picture = draw_trace(spans)
+    console = Console(record=svg is not None, width=max(len(line) for line in picture.plain.splitlines()))
+    console.print(picture)
+    if svg is not None:
+        console.save_svg(svg, title="make demo")
 
 
 def draw_trace(spans: Sequence[Json]) -> Text:

@@ -87,6 +87,17 @@ def _parallel_functions(turn: Turn) -> Answer:
     return Answer(rates)
 
 
+def _two_functions(turn: Turn) -> Answer:
+    """Two different functions at once, as the example of a client-side run has them."""
+    if not turn.results:
+        calls = (
+            FunctionCall("departures", {"harbour": "Cais do Sodré"}),
+            FunctionCall("ticket_price", {"passengers": 4}),
+        )
+        return Answer(calls)
+    return Answer((Message("Take the 14:30 ferry; four tickets cost 5.60 EUR."),))
+
+
 def _malformed_arguments(turn: Turn) -> Answer:
     if turn.results:
         return _function_call(turn)
@@ -197,6 +208,7 @@ SCENARIOS: dict[str, Scenario] = {
     "parallel-tools": _parallel_tools,
     "function-call": _function_call,
     "parallel-functions": _parallel_functions,
+    "two-functions": _two_functions,
     "malformed-arguments": _malformed_arguments,
     "handoff": _handoff,
     "agentic": _agentic,

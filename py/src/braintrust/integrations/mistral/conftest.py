@@ -3,7 +3,10 @@
 import asyncio
 import builtins
 import contextlib
+import functools
+import importlib
 import importlib.metadata
+import inspect
 import json
 import logging
 import operator
@@ -12,6 +15,7 @@ import pathlib
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -75,6 +79,20 @@ class LoggedSpans:
         """How many log records were written since the last `pop`."""
         return len(self._memory.logs)
 
+    @property
+    def ends(self) -> Counter[str]:
+        """How often each span was ended since the last `pop`, by its id."""
+        rows = [record.get() for record in self._memory.logs]
+        ends = Counter({row["span_id"]: 0 for row in rows})
+        ends.update(row["span_id"] for row in rows if "end" in row.get("metrics", {}))
+        return ends
+
+    def pop_ended(self) -> list[dict[str, Any]]:
+        """Return the rows since the last `pop` when each span has ended, which is once."""
+        wait_until(lambda: 0 not in self.ends.values())
+        assert set(self.ends.values()) <= {1}
+        return self.pop()
+
     def pop(self) -> list[dict[str, Any]]:
         """Return the rows since the last `pop`, merged as the backend does, in the order their spans were opened."""
         return sorted(self._memory.pop(), key=lambda row: row.get("span_attributes", {}).get("exec_counter", 0))
@@ -108,6 +126,18 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedSpans]:
 def instrumented() -> None:
     """Every test runs instrumented, as an application is after `braintrust.auto_instrument()`."""
     assert MistralIntegration.setup()
+
+
+@pytest.fixture
+def uninstrumented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the tracing off the SDK's class: this test puts it on."""
+    for name, method in list(vars(Conversations).items()):
+        original = getattr(method, "__wrapped__", None)
+        marks = [mark for mark in getattr(original, "__dict__", ()) if mark.startswith("__braintrust_patched")]
+        if original is not None and marks:
+            monkeypatch.setattr(Conversations, name, original)
+        for mark in marks:
+            monkeypatch.delattr(original, mark)
 
 
 @pytest.fixture
@@ -166,6 +196,20 @@ def answer_stream(events: Iterable[Mapping[str, Any]], error: BaseException | No
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
 
 
+class HangingBody(httpx.AsyncByteStream):
+    """A body that sends what another one has, and then nothing more, without an end."""
+
+    def __init__(self, body: Any) -> None:
+        self.is_waited_for = asyncio.Event()
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._body:
+            yield part
+        self.is_waited_for.set()
+        await asyncio.Event().wait()
+
+
 CallMethod = Callable[..., Any]
 
 
@@ -188,6 +232,12 @@ def call_method(request: pytest.FixtureRequest, make_client: MakeClient) -> Call
 
 
 Json: TypeAlias = dict[str, Any]
+
+
+def answer_until(events: list[Json]) -> tuple[Any, HangingBody]:
+    """Return a response, for async clients, that brings these events and then hangs; and its body."""
+    body = HangingBody(answer_stream(events).stream)
+    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), body
 
 
 class Media(NamedTuple):
@@ -239,7 +289,7 @@ def logged_calls(rows: Iterable[Json]) -> list[LoggedSpan]:
     calls: list[LoggedSpan] = []
     for root in roots:
         children = [row for row in rows if row.get("span_parents") == [root["span_id"]]]
-        calls.append(_logged_span(root, tuple(_logged_span(child) for child in children)))
+        calls.append(logged_span(root, tuple(logged_span(child) for child in children)))
         # A function call that was settled ended with a later call.
         within = [child["metrics"] for child in children if not _is_settled(child)]
         if within:
@@ -255,7 +305,7 @@ def _is_settled(row: Json) -> bool:
     return is_call and (row.get("output") is not None or "tool_approval" in row["metadata"])
 
 
-def _logged_span(row: Json, children: tuple[LoggedSpan, ...] = ()) -> LoggedSpan:
+def logged_span(row: Json, children: tuple[LoggedSpan, ...] = ()) -> LoggedSpan:
     assert row["context"]["span_origin"]["instrumentation"] == {"name": "mistral-auto"}
     metrics = dict(row["metrics"])
     seconds = metrics.pop("end") - metrics.pop("start")
@@ -580,6 +630,179 @@ def imported() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _ = Mistral(api_key="key").beta.conversations
+
+
+# --- client-side runs ---
+
+
+AT = "2026-10-05T14:45:45Z"
+USAGE: Json = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+
+
+def import_runs() -> Any:
+    """Return the SDK's module of client-side runs, or skip the test module that asks for it."""
+    with warnings.catch_warnings():
+        # From Python 3.12 on, what it imports warns.
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module("mistralai.extra.run.context")
+        except ModuleNotFoundError:
+            pytest.skip('needs the extra "agents" of mistralai', allow_module_level=True)
+
+
+def says(text: str) -> Json:
+    """Return a message of the model."""
+    times = {"created_at": AT, "completed_at": AT}
+    fields = {"id": "msg_1", "model": "mistral-small-latest", "role": "assistant", "content": text}
+    return {"object": "entry", "type": "message.output", **times, **fields}
+
+
+def calls(name: str, arguments: Any, tool_call_id: str = "call_1", **fields: Any) -> Json:
+    """Return a function call of the model; its arguments are JSON, or a text that pretends to be."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    call = {"id": f"fc_{tool_call_id}", "tool_call_id": tool_call_id, "name": name, "arguments": text}
+    return {"object": "entry", "type": "function.call", "created_at": AT, **call, **fields}
+
+
+def gives(result: str, tool_call_id: str = "call_1") -> Json:
+    """Return the result of a function call."""
+    return {"object": "entry", "type": "function.result", "tool_call_id": tool_call_id, "result": result}
+
+
+def streamed(entries: Iterable[Json], conversation_id: str = "conv_1") -> list[Json]:
+    """Return the events that bring these entries, which `says` and `calls` made."""
+    events: list[Json] = [
+        {"type": "conversation.response.started", "created_at": AT, "conversation_id": conversation_id}
+    ]
+    for index, entry in enumerate(entries):
+        part = "content" if entry["type"] == "message.output" else "arguments"
+        fields = {name: entry[name] for name in entry.keys() - {"object", "completed_at"}}
+        middle = len(entry[part]) // 2
+        events += [
+            {**fields, "type": f"{entry['type']}.delta", "output_index": index, part: piece}
+            for piece in (entry[part][:middle], entry[part][middle:])
+        ]
+    return [*events, {"type": "conversation.response.done", "created_at": AT, "usage": USAGE}]
+
+
+Turn: TypeAlias = "list[Json] | httpx.Response | Callable[[Json], Any]"
+
+
+class ScriptedMistral:
+    """A Mistral behind a real client: the nth request of each conversation is answered with the nth turn.
+
+    A turn is the entries of the answer, streamed or not as the request wants it; a whole HTTP response; or a function
+    of the request's body, a coroutine function where the client is asynchronous, that returns one of these.
+    """
+
+    def __init__(self, *turns: Turn) -> None:
+        self.requests: list[Json] = []
+        """The bodies of the requests for a conversation, oldest first."""
+        self.agent_updates: list[Json] = []
+        self.client = Mistral(
+            api_key="key",
+            client=httpx.Client(transport=httpx.MockTransport(self._answer)),
+            async_client=httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async)),
+        )
+        self._turns = turns
+        self._conversations: dict[str, Iterator[Turn]] = {}
+
+    def _answer(self, request: Any) -> Any:
+        kind, *ids = request.url.path.removeprefix("/v1/").split("/")
+        body = json.loads(request.content) if request.content else {}
+        if kind == "chat":
+            choice = {"index": 0, "message": {"role": "assistant", "content": "Rye."}, "finish_reason": "stop"}
+            chat = {"id": "chat_1", "object": "chat.completion", "model": "m", "created": 0}
+            return answer({**chat, "choices": [choice], "usage": USAGE})
+        if kind == "agents":
+            if request.method == "PATCH":
+                self.agent_updates.append(body)
+            agent = {"object": "agent", "id": ids[0], "name": "baker", "model": "m", "version": 0, "versions": [0]}
+            return answer({**agent, "created_at": AT, "updated_at": AT, "deployment_chat": False, "source": "api"})
+        conversation_id = ids[0] if ids else f"conv_{len(self._conversations) + 1}"
+        self.requests.append(body)
+        turn = next(self._conversations.setdefault(conversation_id, iter(self._turns)))
+        return _response(turn(body) if callable(turn) else turn, body, conversation_id)
+
+    async def _answer_async(self, request: Any) -> Any:
+        response = self._answer(request)
+        return await response if inspect.isawaitable(response) else response
+
+
+def _response(turn: Any, body: Json, conversation_id: str) -> Any:
+    if inspect.isawaitable(turn):
+        return _awaited_response(turn, body, conversation_id)
+    if isinstance(turn, httpx.Response):
+        return turn
+    if body.get("stream"):
+        return answer_stream(streamed(turn, conversation_id))
+    response = {"object": "conversation.response", "conversation_id": conversation_id, "outputs": turn}
+    return answer({**response, "usage": USAGE})
+
+
+async def _awaited_response(turn: Any, body: Json, conversation_id: str) -> Any:
+    return _response(await turn, body, conversation_id)
+
+
+async def unstreamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
+    """Run a conversation unstreamed."""
+    return await mistral.client.beta.conversations.run_async(run_ctx=context, inputs=inputs, **arguments)
+
+
+async def streamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
+    """Run a conversation streamed, to its end; the last of what it yields is the result."""
+    stream = await mistral.client.beta.conversations.run_stream_async(run_ctx=context, inputs=inputs, **arguments)
+    *_, result = [item async for item in stream]
+    return result
+
+
+def as_function(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function for a run to execute."""
+    return body
+
+
+def as_coroutine(body: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the coroutine function that does the same, after a turn of the event loop."""
+
+    @functools.wraps(body)
+    async def function(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0)
+        return body(*args, **kwargs)
+
+    return function
+
+
+Run: TypeAlias = Callable[..., Any]
+Kind: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+both_ways = pytest.mark.parametrize("run", [unstreamed_run, streamed_run])
+both_kinds = pytest.mark.parametrize("kind", [as_function, as_coroutine])
+
+
+def short_name(row: Json) -> str:
+    """Return the name of a span; of a conversation's, streamed or not, only the method."""
+    name: str = row["span_attributes"]["name"]
+    return name.removeprefix("mistral.beta.conversations.").removesuffix("_stream")
+
+
+def by_name(rows: Iterable[Json]) -> dict[str, Json]:
+    """Return these spans, of which no two have one name, by their short names."""
+    rows = list(rows)
+    named = {short_name(row): row for row in rows}
+    assert len(named) == len(rows)
+    return named
+
+
+def outline(rows: Iterable[Json], parent: str | None = None) -> list[str]:
+    """Return the tree of these spans: short names in the order they were opened, indented below the parent's."""
+    rows = list(rows)
+    ids = {row["span_id"] for row in rows}
+    lines: list[str] = []
+    for row in rows:
+        (above,) = row.get("span_parents") or [None]
+        if (above if above in ids else None) == parent:
+            lines += [short_name(row), *(f"  {line}" for line in outline(rows, row["span_id"]))]
+    return lines
 
 
 # --- recording and replaying: how is told in `cassettes/README.md` ---

@@ -4,7 +4,6 @@ Only plain values are read here; the shapes are those of Mistral's OpenAPI docum
 from it a comment says so.
 """
 
-import datetime
 import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from .conversation_stream import ConversationAccumulator
-from .metadata import error_text, known, request_metadata
+from .llm_spans import with_llm_spans
+from .metadata import error_text, known, request_metadata, unix_time
 from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement, from_plain
 from .payloads import Loggable, dicts, parsed, plain
 from .usage import usage_metrics
@@ -119,7 +119,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable,
         metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         waits_as = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
-    start, end = _unix_time(entry.get("created_at")), _unix_time(entry.get("completed_at"))
+    start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
     return Child(name, arguments, output, known(metadata), error, start, end, arrival, waits_as)
 
 
@@ -141,27 +141,20 @@ def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
     return known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
 
 
-def _unix_time(timestamp: Loggable) -> float | None:
-    """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
-    if not isinstance(timestamp, str):
-        return None
-    try:
-        # Python 3.10 does not know "Z".
-        time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
-
-
 def _conversation(method: str) -> dict[str, Operation]:
     """Return the two operations of `start`, `append` or `restart`: unstreamed and streamed."""
     name = f"mistral.beta.conversations.{method}"
     unstreamed = functools.partial(read_request, stream=False)
     streamed = functools.partial(read_request, stream=True)
     return {
-        method: Operation(name, SpanTypeAttribute.TASK, unstreamed, read_response),
+        method: Operation(name, SpanTypeAttribute.TASK, unstreamed, read_response, with_llm_spans=with_llm_spans),
         f"{method}_stream": Operation(
-            f"{name}_stream", SpanTypeAttribute.TASK, streamed, read_response, ConversationAccumulator
+            f"{name}_stream",
+            SpanTypeAttribute.TASK,
+            streamed,
+            read_response,
+            ConversationAccumulator,
+            with_llm_spans,
         ),
     }
 

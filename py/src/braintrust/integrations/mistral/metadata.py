@@ -1,8 +1,9 @@
 """What the arguments and the response of a call say about it, beside their content."""
 
+import datetime
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from .payloads import Loggable, is_given, plain
@@ -14,16 +15,19 @@ _TRANSPORT_SETTINGS = frozenset({"retries", "server_url", "timeout_ms", "http_he
 _RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
 
 
-def own_arguments(method: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def own_arguments(
+    method: Callable[..., Any], named: Mapping[str, Any], positional: Sequence[Any] = ()
+) -> dict[str, Any]:
     """Return the arguments that the method's signature names, without those that only say how to send the request.
 
     Whatever else was passed is a mistake, which the method is about to refuse, and could be anything.
     """
-    named = _parameters(getattr(method, "__func__", method))
+    function = getattr(method, "__func__", None)
+    parameters = _parameters(method) if function is None else _parameters(function, is_bound=True)
     return {
         name: value
-        for name, value in arguments.items()
-        if name not in _TRANSPORT_SETTINGS and (named is None or name in named)
+        for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
+        if name not in _TRANSPORT_SETTINGS and (parameters is None or name in parameters)
     }
 
 
@@ -61,10 +65,22 @@ def error_text(error: Loggable) -> str | None:
     return f"{message} (code {code})" if code is not None else str(message)
 
 
+def unix_time(timestamp: Loggable) -> float | None:
+    """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
+    if not isinstance(timestamp, str):
+        return None
+    try:
+        # Python 3.10 does not know "Z".
+        time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
 @functools.lru_cache(maxsize=1024)
-def _parameters(function: Callable[..., Any]) -> frozenset[str] | None:
-    """Return the names of a function's parameters, or `None` where it takes any."""
-    parameters = inspect.signature(function).parameters.values()
+def _parameters(function: Callable[..., Any], is_bound: bool = False) -> tuple[str, ...] | None:
+    """Return the names of a function's parameters, the instance aside, or `None` where it takes any."""
+    parameters = list(inspect.signature(function).parameters.values())[is_bound:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return frozenset(parameter.name for parameter in parameters)
+    return tuple(parameter.name for parameter in parameters)

@@ -38,13 +38,14 @@ class Request(NamedTuple):
 
 
 class Child(NamedTuple):
-    """One tool span below a call.
+    """One span below a call, of a tool unless it says otherwise.
 
     Attributes:
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
         arrival: when this process saw its first and its last event; the last is `None` for one that did not finish.
         waits_as: set for a function call whose result the application sends later.
+        metrics: what it alone used, beside its times.
     """
 
     name: str
@@ -56,6 +57,8 @@ class Child(NamedTuple):
     end: float | None = None
     arrival: "Arrival | None" = None
     waits_as: CallKey | None = None
+    span_type: SpanTypeAttribute = SpanTypeAttribute.TOOL
+    metrics: Mapping[str, float] = MappingProxyType({})
 
 
 class Arrival(NamedTuple):
@@ -76,13 +79,12 @@ class Outcome(NamedTuple):
 
 
 class Accumulator(Protocol):
-    """Folds a stream's events into the response they add up to, in constant work per event.
+    """Folds a stream's events into the response they add up to, in constant work per event."""
 
-    Attributes:
-        first_output: when the first event that carries output arrived, in Unix seconds.
-    """
-
-    first_output: float | None
+    @property
+    def first_output(self) -> float | None:
+        """When the first event that carries output arrived, in Unix seconds."""
+        ...
 
     @property
     def arrivals(self) -> Mapping[int, Arrival]:
@@ -123,6 +125,7 @@ class Operation(NamedTuple):
         span_type: `task` for what may contain several model calls, `llm` for one.
         request: reads the arguments of the call, as far as they are the method's own.
         accumulator: makes the accumulator of a method that streams.
+        with_llm_spans: makes the reader, for a request, that shows the model calls inside as well.
     """
 
     span_name: str
@@ -130,3 +133,4 @@ class Operation(NamedTuple):
     request: Callable[[Mapping[str, Any]], Request]
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
+    with_llm_spans: Callable[[Request, ResponseReader], ResponseReader] | None = None

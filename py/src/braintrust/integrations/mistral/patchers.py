@@ -1,14 +1,15 @@
 """The table of traced resources, turned into the SDK's patchers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 
-from . import audio, classifiers, completions, conversations, embeddings, ocr, responses
+from . import audio, classifiers, completions, conversations, embeddings, ocr, responses, runs
 from .operations import Operation
-from .tracing import traced, traced_async
+from .tracing import Wrapper, traced, traced_async, want_llm_spans
 
 
 class Resource(NamedTuple):
@@ -19,12 +20,21 @@ class Resource(NamedTuple):
         module: the module of its class, in `mistralai` (1.x) and in `mistralai.client` (2.x and 3.x).
         class_name: the name of its class.
         operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
+        wrappers: those of traced methods that have no such twin, by name.
     """
 
     path: str
     module: str
     class_name: str
     operations: Mapping[str, Operation]
+    wrappers: Mapping[str, Wrapper] = MappingProxyType({})
+
+    def all_wrappers(self) -> Iterator[tuple[str, Wrapper]]:
+        """Yield each traced method with its wrapper."""
+        for method, operation in self.operations.items():
+            yield method, traced(operation)
+            yield f"{method}_async", traced_async(operation)
+        yield from self.wrappers.items()
 
 
 RESOURCES = (
@@ -37,7 +47,7 @@ RESOURCES = (
     Resource("audio.speech", "speech", "Speech", audio.SPEECH),
     Resource("classifiers", "classifiers", "Classifiers", classifiers.OPERATIONS),
     Resource("responses", "responses", "Responses", responses.OPERATIONS),
-    Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS),
+    Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS, runs.WRAPPERS),
 )
 """Every traced resource. A further one is a further row."""
 
@@ -57,32 +67,31 @@ class MethodPatcher(FunctionWrapperPatcher):
         return target if cls.has_patch_marker(method) else super().wrap_target(target)
 
 
-def _method_patchers(resource: Resource, method: str, operation: Operation) -> list[type[FunctionWrapperPatcher]]:
-    """Return the patchers of a method and its async twin, each for both places where its class may live."""
+def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> list[type[FunctionWrapperPatcher]]:
+    """Return the patchers of a method, for both places where its class may live."""
     patchers: list[type[FunctionWrapperPatcher]] = []
-    for name, wrapper in ((method, traced(operation)), (f"{method}_async", traced_async(operation))):
-        superseded_by: tuple[type[FunctionWrapperPatcher], ...] = ()
-        for version, package in (("v2", "mistralai.client"), ("v1", "mistralai")):
-            attributes: dict[str, Any] = {
-                "name": f"mistral.{resource.path}.{name}.{version}",
-                "target_module": f"{package}.{resource.module}",
-                "target_path": f"{resource.class_name}.{name}",
-                "wrapper": staticmethod(wrapper),
-                "superseded_by": superseded_by,
-                "__module__": __name__,
-            }
-            class_name = f"{resource.class_name}{_camel_case(name)}{version.upper()}Patcher"
-            patcher = type(class_name, (MethodPatcher,), attributes)
-            patchers.append(patcher)
-            superseded_by = (patcher,)
+    superseded_by: tuple[type[FunctionWrapperPatcher], ...] = ()
+    for version, package in (("v2", "mistralai.client"), ("v1", "mistralai")):
+        attributes: dict[str, Any] = {
+            "name": f"mistral.{resource.path}.{method}.{version}",
+            "target_module": f"{package}.{resource.module}",
+            "target_path": f"{resource.class_name}.{method}",
+            "wrapper": staticmethod(wrapper),
+            "superseded_by": superseded_by,
+            "__module__": __name__,
+        }
+        class_name = f"{resource.class_name}{_camel_case(method)}{version.upper()}Patcher"
+        patcher = type(class_name, (MethodPatcher,), attributes)
+        patchers.append(patcher)
+        superseded_by = (patcher,)
     return patchers
 
 
 def _resource_patcher(resource: Resource) -> type[CompositeFunctionWrapperPatcher]:
     methods = [
         patcher
-        for method, operation in resource.operations.items()
-        for patcher in _method_patchers(resource, method, operation)
+        for method, wrapper in resource.all_wrappers()
+        for patcher in _method_patchers(resource, method, wrapper)
     ]
     attributes: dict[str, Any] = {
         "name": f"mistral.{resource.path}",
@@ -114,11 +123,16 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 ) = PATCHERS
 
 
-def wrap_mistral(client: Any) -> Any:
+def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     """Trace the calls of one `mistralai.Mistral` client and return that client.
 
     Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span.
     A resource that the installed `mistralai` does not have is passed over.
+
+    Args:
+        client: the client.
+        llm_spans: whether its conversations show the model calls inside, as llm spans below the call's; if left out,
+            `BRAINTRUST_MISTRAL_LLM_SPANS=true` decides, and without that they do not.
 
     Raises:
         TypeError: if `client` has none of the traced resources.
@@ -130,6 +144,8 @@ def wrap_mistral(client: Any) -> Any:
             target = getattr(target, name, None)
         if any(hasattr(target, method) for method in resource.operations):
             patcher.wrap_target(target)
+            if llm_spans is not None:
+                want_llm_spans(target, llm_spans)
             found = True
     if not found:
         raise TypeError(

@@ -10,15 +10,15 @@ from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_par
 from braintrust.span_types import SpanTypeAttribute
 
 from .faults import guarded
-from .operations import Child, Operation, Outcome, Request, Settlement
+from .operations import Child, Outcome, Request, Settlement
 from .payloads import redact
 from .pending import PendingCalls
 
 
 _PROVENANCE: SpanInternalOptions = {"instrumentation": "mistral-auto"}
 
-pending_calls = PendingCalls()
-"""The function calls of this process that wait for their results."""
+pending_calls: PendingCalls[Span] = PendingCalls()
+"""The spans of the function calls of this process that wait for their results."""
 
 
 def is_tracing() -> bool:
@@ -31,13 +31,13 @@ class CallSpan:
 
     __slots__ = ("_closing", "_span", "_start")
 
-    def __init__(self, operation: Operation, request: Request) -> None:
+    def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         self._start = time.time()
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
         self._span = start_span(
-            name=operation.span_name,
-            type=operation.span_type,
+            name=name,
+            type=span_type,
             start_time=self._start,
             input=request.input,
             metadata=request.metadata,
@@ -45,6 +45,19 @@ class CallSpan:
         )
         for settlement in request.settlements:
             guarded(_settle, settlement, self._start, fallback=None)
+
+    def set_current(self) -> None:
+        """Make this the current span."""
+        guarded(self._span.set_current, fallback=None)
+
+    def unset_current(self) -> None:
+        """Make that the current span which was so before `set_current`, in the same context."""
+        guarded(self._span.unset_current, fallback=None)
+
+    def log_child(self, child: Child) -> None:
+        """Log a child that is over before the call is."""
+        now = time.time()
+        guarded(_log_child, self._span, child, now, now, fallback=None)
 
     @property
     def is_closed(self) -> bool:
@@ -63,7 +76,8 @@ class CallSpan:
 
         Args:
             read_outcome: reads what the response logs, as far as there is one.
-            error: what the caller saw; it wins over an error in the outcome.
+            error: what the caller saw; it wins over an error in the outcome. Closing a generator is no failure, nor
+                is the pause of a run whose function calls ask for a confirmation.
             first_output: when the first output of a stream arrived, in Unix seconds.
             at: when the call ended, in Unix seconds; now if left out.
         """
@@ -74,6 +88,8 @@ class CallSpan:
         try:
             outcome = guarded(read_outcome, fallback=Outcome())
             if outcome.children:
+                if first_output is not None:
+                    outcome = guarded(_with_first_output, outcome, first_output - self._start, fallback=outcome)
                 guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
             is_logged = guarded(self._log, outcome, end, error, first_output, fallback=False)
         finally:
@@ -87,7 +103,9 @@ class CallSpan:
         metrics = {**outcome.metrics, "end": end, "duration": end - self._start}
         if first_output is not None:
             metrics["time_to_first_token"] = first_output - self._start
-        message = outcome.error if error is None else guarded(_error_text, error, fallback=type(error).__name__)
+        message = outcome.error
+        if error is not None and not _is_pause(error):
+            message = guarded(_error_text, error, fallback=type(error).__name__)
         self._span.log(output=outcome.output, metadata=outcome.metadata, metrics=metrics, error=message)
         return True
 
@@ -122,9 +140,23 @@ def _first_known(server_time: float | None, shift: float, arrival: float | None,
     return otherwise if arrival is None else arrival
 
 
+def _is_pause(error: BaseException) -> bool:
+    # By its name: only 2.x and 3.x have the class, with the extra "agents".
+    return isinstance(error, GeneratorExit) or type(error).__name__ == "DeferredToolCallsException"
+
+
 def _error_text(error: BaseException) -> str:
     """Return an exception as the SDK's own spans show one: with its traceback."""
     return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+
+
+def _with_first_output(outcome: Outcome, seconds: float) -> Outcome:
+    """Give the time to the first token to the only model call, which is the child that has metrics."""
+    children = [
+        child._replace(metrics={**child.metrics, "time_to_first_token": seconds}) if child.metrics else child
+        for child in outcome.children
+    ]
+    return outcome._replace(children=children)
 
 
 def _log_children(parent: Span, children: Sequence[Child], start: float, end: float) -> None:
@@ -136,12 +168,12 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
     # One record: a child is over when it is logged.
     span = parent.start_span(
         name=child.name,
-        type=SpanTypeAttribute.TOOL,
+        type=child.span_type,
         start_time=start,
         input=child.input,
         output=child.output,
         metadata=child.metadata,
-        metrics={"end": end},
+        metrics={**child.metrics, "end": end},
         error=child.error,
         internal=_PROVENANCE,
     )

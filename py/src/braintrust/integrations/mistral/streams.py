@@ -18,27 +18,27 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from .faults import guarded, report_fault
-from .operations import Accumulator, Operation, Outcome
+from .operations import Accumulator, Outcome, ResponseReader
 from .payloads import Loggable
 from .spans import CallSpan
 
 
 if TYPE_CHECKING:
     # Generic in its stubs only.
-    _ObjectProxy = wrapt.ObjectProxy[Any]
+    ObjectProxy = wrapt.ObjectProxy[Any]
 else:
-    _ObjectProxy = wrapt.ObjectProxy
+    ObjectProxy = wrapt.ObjectProxy
 
 
 class StreamLifecycle:
     """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
 
-    __slots__ = ("__weakref__", "_accumulator", "_operation", "_process", "_request", "_span", "fold", "next_event")
+    __slots__ = ("__weakref__", "_accumulator", "_process", "_read", "_request", "_span", "fold", "next_event")
 
     def __init__(
-        self, operation: Operation, request: Mapping[str, Loggable], span: CallSpan, accumulator: Accumulator
+        self, read: ResponseReader, request: Mapping[str, Loggable], span: CallSpan, accumulator: Accumulator
     ) -> None:
-        self._operation = operation
+        self._read = read
         self._request = request
         self._span = span
         self._accumulator = accumulator
@@ -51,17 +51,11 @@ class StreamLifecycle:
         """End the span with what has arrived.
 
         Args:
-            error: what the caller saw, if the stream did not just end. A `GeneratorExit` is the caller's own
-                generator being closed, no failure.
+            error: what the caller saw, if the stream did not just end.
             at: when it ended, in Unix seconds; now if left out.
         """
         _open_streams.forget(self)
-        self._span.close(
-            self._outcome,
-            error=None if isinstance(error, GeneratorExit) else error,
-            first_output=self._accumulator.first_output,
-            at=at,
-        )
+        self._span.close(self._outcome, error=error, first_output=self._accumulator.first_output, at=at)
 
     @contextlib.contextmanager
     def closing(self, error: BaseException | None = None) -> Generator[None, None, None]:
@@ -75,7 +69,7 @@ class StreamLifecycle:
 
     def _outcome(self) -> Outcome:
         response = self._accumulator.response()
-        return self._operation.response(response, self._request, self._accumulator.arrivals)
+        return self._read(response, self._request, self._accumulator.arrivals)
 
     def __del__(self) -> None:
         # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:
@@ -144,7 +138,7 @@ class _OpenStreams:
 _open_streams = _OpenStreams()
 
 
-class TracedStream(_ObjectProxy):
+class TracedStream(ObjectProxy):
     """The SDK's `EventStream`, traced."""
 
     def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
@@ -193,7 +187,7 @@ class TracedStream(_ObjectProxy):
         return traced_close
 
 
-class AsyncTracedStream(_ObjectProxy):
+class AsyncTracedStream(ObjectProxy):
     """The SDK's `EventStreamAsync`, traced."""
 
     def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:

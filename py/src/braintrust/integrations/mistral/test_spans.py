@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from . import spans as spans_module
 from .conftest import LoggedSpans, MakeClient, answer, answer_stream
-from .operations import Arrival, CallKey, Child, Operation, Outcome, Request
+from .operations import Arrival, CallKey, Child, Outcome, Request
 from .pending import PendingCalls
 from .spans import CallSpan, align, is_tracing
 
@@ -173,11 +173,8 @@ def test_children_of_any_clock_are_within_the_call_as_far_as_they_can_to_a_micro
 # One call
 
 
-OPERATION = Operation("mistral.test", SpanTypeAttribute.TASK, lambda _: Request(), lambda *_: Outcome())
-
-
 def opened() -> CallSpan:
-    return CallSpan(OPERATION, Request("hello", {"provider": "mistral"}))
+    return CallSpan("mistral.test", SpanTypeAttribute.TASK, Request("hello", {"provider": "mistral"}))
 
 
 def test_a_call_is_two_records_and_a_child_one(spans: LoggedSpans) -> None:

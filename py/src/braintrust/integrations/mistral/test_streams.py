@@ -32,6 +32,7 @@ from braintrust.util import LazyValue
 from . import MistralIntegration
 from .conftest import (
     IS_MISTRALAI_1,
+    HangingBody,
     Json,
     LoggedSpan,
     LoggedSpans,
@@ -40,6 +41,7 @@ from .conftest import (
     Provide,
     answer,
     answer_stream,
+    answer_until,
     httpx,
     logged_calls,
     wait_until,
@@ -104,26 +106,6 @@ def message(content: Any, created: int = 45, completed: int = 45) -> Json:
         "role": "assistant",
         "content": content,
     }
-
-
-class HangingBody(httpx.AsyncByteStream):
-    """A body that sends what another one has, and then nothing more, without an end."""
-
-    def __init__(self, body: Any) -> None:
-        self.is_waited_for = asyncio.Event()
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._body:
-            yield part
-        self.is_waited_for.set()
-        await asyncio.Event().wait()
-
-
-def answer_until(events: list[Json]) -> tuple[Any, HangingBody]:
-    """Return a response, for async clients, that brings these events and then hangs; and its body."""
-    body = HangingBody(answer_stream(events).stream)
-    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), body
 
 
 # --- how a stream may end ---

@@ -133,18 +133,6 @@ both_faces = pytest.mark.parametrize("call", [call_sync, call_async])
 # --- once ---
 
 
-@pytest.fixture
-def uninstrumented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the tracing off the SDK's class: this test puts it on."""
-    for name, method in list(vars(Conversations).items()):
-        original = getattr(method, "__wrapped__", None)
-        marks = [mark for mark in getattr(original, "__dict__", ()) if mark.startswith("__braintrust_patched")]
-        if original is not None and marks:
-            monkeypatch.setattr(Conversations, name, original)
-        for mark in marks:
-            monkeypatch.delattr(original, mark)
-
-
 def spans_of_every_method(client: Mistral, spans: LoggedSpans, call: Call) -> dict[str, list[LoggedSpan]]:
     """Call all methods, and return the spans of each call."""
     logged: dict[str, list[LoggedSpan]] = {}

@@ -1,5 +1,6 @@
 """The traced call, sync and async."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,13 @@ from .metadata import own_arguments
 from .operations import Accumulator, Operation, Outcome, Request
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
+from .turns import current_run
 
+
+LLM_SPANS = "BRAINTRUST_MISTRAL_LLM_SPANS"
+"""The environment variable that turns on the spans of model calls inside conversations."""
+
+_LLM_SPANS_WANTED = "__braintrust_llm_spans__"
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 """What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""
@@ -18,7 +25,7 @@ def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
@@ -35,7 +42,7 @@ def traced_async(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of an async method."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, wrapped, kwargs, fallback=None)
+        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -48,42 +55,63 @@ def traced_async(operation: Operation) -> Wrapper:
     return call
 
 
+def want_llm_spans(resource: Any, wanted: bool) -> None:
+    """Decide for the calls of one resource of a client whether they show the model calls inside."""
+    resource.__dict__[_LLM_SPANS_WANTED] = wanted
+
+
+def wants_llm_spans(resource: Any) -> bool:
+    """Tell whether the calls of a resource show the model calls inside: as decided for it, else for the process."""
+    wanted: bool | None = getattr(resource, _LLM_SPANS_WANTED, None)
+    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if wanted is None else wanted
+
+
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_operation", "_request", "_span")
+    __slots__ = ("_make_accumulator", "_read", "_request", "_span", "_turn")
 
-    def __init__(self, operation: Operation, request: Request) -> None:
-        self._operation = operation
-        self._span = CallSpan(operation, request)
+    def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
+        self._make_accumulator = operation.accumulator
+        read = operation.response
+        if operation.with_llm_spans is not None and wants_llm_spans(resource):
+            read = operation.with_llm_spans(request, read)
+        run = current_run.get()
+        self._turn = None if run is None else run.begin(read)
+        self._read = read if self._turn is None else self._turn.read
         self._request = request.metadata or {}
+        self._span = CallSpan(operation.span_name, operation.span_type, request)
+        if self._turn is not None:
+            self._turn.span = self._span
 
     @classmethod
     def begin(
-        cls, operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]
+        cls, operation: Operation, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it."""
         if not is_tracing():
             return None
         request = guarded(lambda: operation.request(own_arguments(method, arguments)), fallback=Request())
-        return cls(operation, request)
+        return cls(operation, resource, request)
 
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
-        self._span.close(Outcome, error=None if isinstance(error, GeneratorExit) else error)
+        self._span.close(Outcome, error=error)
 
     def returned(self, result: Any) -> Any:
         """Return what the caller gets: `result` itself, or the traced stream around it."""
-        if self._operation.accumulator is not None:
-            stream = guarded(self._stream, self._operation.accumulator, result, fallback=None)
+        if self._make_accumulator is not None:
+            stream = guarded(self._stream, self._make_accumulator, result, fallback=None)
             if stream is not None:
                 return stream
-        self._span.close(lambda: self._operation.response(result, self._request, {}))
+        self._span.close(lambda: self._read(result, self._request, {}))
         return result
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], result: Any) -> Any:
         """Return the traced stream around `result`, or `None` where that is no stream."""
         if not isinstance(result, (Iterator, AsyncIterator)):
             return None
-        lifecycle = StreamLifecycle(self._operation, self._request, self._span, make_accumulator())
-        return traced_stream(result, lifecycle)
+        accumulator = make_accumulator()
+        if self._turn is not None:
+            self._turn.follow(accumulator, self._request)
+        return traced_stream(result, StreamLifecycle(self._read, self._request, self._span, accumulator))
