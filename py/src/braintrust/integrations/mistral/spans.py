@@ -15,6 +15,9 @@ from .payloads import redact
 from .pending import PendingCalls
 
 
+# A proxy's error page may be long.
+_MOST_OF_A_BODY = 10_000
+
 _PROVENANCE: SpanInternalOptions = {"instrumentation": "mistral-auto"}
 
 pending_calls: PendingCalls[Span] = PendingCalls()
@@ -146,8 +149,13 @@ def _is_pause(error: BaseException) -> bool:
 
 
 def _error_text(error: BaseException) -> str:
-    """Return an exception as the SDK's own spans show one: with its traceback."""
-    return redact("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    """Return an exception with its traceback, and with what Mistral answered where its own text does not say so."""
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    for name in ("status_code", "body"):
+        value = str(getattr(error, name, None) or "")
+        if value not in text:
+            text += f"{name}: {value[:_MOST_OF_A_BODY]}\n"
+    return redact(text)
 
 
 def _with_first_output(outcome: Outcome, seconds: float) -> Outcome:
