@@ -41,7 +41,8 @@ class Turn:
         """Read the response for the request's own span, without the function calls."""
         outcome = self._read(response, request, arrivals)
         self.calls = [child for child in outcome.children if _is_function_call(child)]
-        self._outcome = outcome._replace(children=[child for child in outcome.children if child not in self.calls])
+        others = [child for child in outcome.children if not _is_function_call(child)]
+        self._outcome = outcome._replace(children=others)
         return self._outcome
 
     def outcome(self) -> Outcome:
