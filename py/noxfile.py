@@ -3,6 +3,7 @@
 import glob
 import os
 import sys
+from pathlib import Path
 
 import nox
 
@@ -12,7 +13,7 @@ nox.options.default_venv_backend = "uv|venv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "test_mistral", "test_python", "overlay", "local", "demo"]
+nox.options.sessions = ["lint", "types", "test_mistral", "test_python", "overlay", "local", "demo", "examples"]
 
 # pyenv's shims run only the versions that are switched on; the others are here all the same.
 if pyenv := os.environ.get("PYENV_ROOT"):
@@ -90,6 +91,16 @@ def demo(session: nox.Session) -> None:
     """Show a traced conversation, end to end on this machine."""
     install(session, "local", "demo", mistral=NEWEST_MISTRAL)
     session.run("python", "-m", "examples.demo", *session.posargs)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the other examples."""
+    install(session, "local", "demo", mistral=NEWEST_MISTRAL)
+    for example in sorted(Path("examples").glob("*.py")):
+        # The demo has a session of its own, and the MCP server is started by the example that needs it.
+        if example.stem not in ("__init__", "demo", "fares"):
+            session.run("python", "-m", f"examples.{example.stem}")
 
 
 @nox.session

@@ -7,6 +7,7 @@ Everything runs on this machine, against a local Mistral and a local Braintrust.
 """
 
 import os
+from typing import Any
 
 import braintrust
 from braintrust.integrations.mistral import wrap_mistral
@@ -28,13 +29,12 @@ def main() -> None:
         braintrust.init_logger(project="mistral llm spans")
         for llm_spans in (False, True):
             client = wrap_mistral(Mistral(api_key="local", server_url=local_mistral.url), llm_spans=llm_spans)
+            root: Any
             with braintrust.start_span(name=f"llm_spans={llm_spans}") as root:
                 client.beta.conversations.start(agent_id="handoff", inputs="How did tram ridership develop?")
             braintrust.flush()
             show_trace([span for span in local_braintrust.spans() if span["root_span_id"] == root.root_span_id])
-        (message,) = [
-            span for span in local_braintrust.spans() if span["span_attributes"]["name"].startswith("message")
-        ]
+        (message,) = [span for span in local_braintrust.spans() if span["span_attributes"].get("type") == "llm"]
         print("What the last model saw:")
         for seen in message["input"]:
             print(f"  {seen['role']:9}  {str(seen['content'] or seen['tool_calls'])[:100]}")
