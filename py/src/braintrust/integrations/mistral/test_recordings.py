@@ -152,7 +152,8 @@ def test_a_recorded_error_reaches_the_span(name: str, make_client: MakeClient, s
     error: Any = caught.value
     assert error.status_code == status
     row = spans.pop_one()
-    assert row["error"].strip().endswith(f"{caught.type.__qualname__}: {error}")
+    assert f"{caught.type.__qualname__}: {error}" in row["error"]
+    assert str(status) in row["error"]
     assert row.get("output") is None
     assert row["metadata"] == {"provider": "mistral", "stream": False, **conversation}
 

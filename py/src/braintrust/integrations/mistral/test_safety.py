@@ -760,7 +760,7 @@ FUNCTIONS_OF_OURS = [
     "conversations._settlements",
     "conversations._child",
     "conversations.parsed",
-    "conversations._unix_time",
+    "conversations.unix_time",
     "conversation_stream.ConversationAccumulator.__init__",
     "conversation_stream.ConversationAccumulator.add",
     "conversation_stream.ConversationAccumulator._add",
