@@ -67,8 +67,9 @@ def test_python(session: nox.Session) -> None:
     # Nothing plays cassettes to the newest mistralai on Python 3.10, see pyproject.toml.
     mistral = VERSIONS["mistralai"][-2] if session.python == "3.10" else NEWEST_MISTRAL
     install(session, "test", "local", mistral=mistral)
-    # The end-to-end tests are about both SDKs and the network between them, and test_mistral runs them.
-    pytest(session, INTEGRATION, f"--ignore={INTEGRATION}/test_end_to_end.py", mistral=mistral)
+    # These are about both SDKs and the network between them, and test_mistral runs them.
+    apart = (f"--ignore={INTEGRATION}/{name}.py" for name in ("test_end_to_end", "test_comparison"))
+    pytest(session, INTEGRATION, *apart, mistral=mistral)
 
 
 @nox.session
