@@ -33,6 +33,9 @@ _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
 
 _SCALARS = frozenset({type(None), bool, int, float})
 
+_SECRET_KEY = "authorization"
+_REDACTED = "REDACTED"
+
 # The separator in front may itself be escaped: tool results are JSON inside JSON, and links carry links.
 _SIGNATURE = re.compile(
     r"((?:[?&;]|\\u0026|%(?:25)*(?:3[Ff]|26))"
@@ -53,7 +56,8 @@ def plain(value: Any, key: str = "") -> Loggable:
 
     - Models become dicts by their wire names, with the fields that were given and are not null; `Unset` is null.
     - Dates become ISO 8601 strings, enums their values, bytes and base64 data URLs `Attachment`s.
-    - Signatures of signed URLs read `REDACTED`, wherever in a text they stand.
+    - Signatures of signed URLs read `REDACTED`, wherever in a text they stand, and so does an `authorization`, with which
+      a request lets Mistral use a connector.
     - Iterators, files, classes and other things that only their owner may touch are named, as in `<generator>`.
     - A value that cannot be read (it raises, it contains itself, it is nested deeper than `MAX_DEPTH`) is replaced by
       a text that says so; everything around it stays.
@@ -177,7 +181,7 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     result: dict[str, Loggable] = {}
     for name, item in value.items():
         name = redact(name) if type(name) is str else str(_plain(name, "", ancestors))
-        result[name] = _plain(item, name, ancestors)
+        result[name] = _REDACTED if name == _SECRET_KEY and item else _plain(item, name, ancestors)
     return result
 
 
@@ -211,7 +215,7 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
                 if type(item) is not str or "ig" in item or item[:5] == "data:" or wire_name in BASE64_KEYS:
                     item = _plain(item, wire_name, ancestors)
                 if item is not None:
-                    result[wire_name] = item
+                    result[wire_name] = _REDACTED if wire_name == _SECRET_KEY else item
             elif constant is not None:
                 result[wire_name] = constant
         if value.__pydantic_extra__:

@@ -152,6 +152,25 @@ def test_the_plain_form_shares_no_container_with_what_it_was_made_from() -> None
     assert snapshot == [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"authorization": {"type": "api-key", "value": "secret"}}, {"authorization": "REDACTED"}),
+        ({"tools": [{"authorization": "Bearer secret"}]}, {"tools": [{"authorization": "REDACTED"}]}),
+        ({"authorization": None}, {"authorization": None}),
+    ],
+)
+def test_what_lets_mistral_use_a_connector_is_not_logged(value: Any, expected: Any) -> None:
+    assert plain(value) == expected
+
+
+@pytest.mark.skipif(not hasattr(models, "CustomConnector"), reason="this mistralai has no custom connectors")
+def test_what_a_model_lets_mistral_use_a_connector_with_is_not_logged() -> None:
+    connector = {"type": "connector", "connector_id": "c1", "authorization": {"type": "api-key", "value": "secret"}}
+    plain_connector = plain(models.CustomConnector.model_validate(connector))
+    assert plain_connector == {"type": "connector", "connector_id": "c1", "authorization": "REDACTED"}
+
+
 # What is given
 
 
