@@ -56,8 +56,8 @@ def plain(value: Any, key: str = "") -> Loggable:
 
     - Models become dicts by their wire names, with the fields that were given and are not null; `Unset` is null.
     - Dates become ISO 8601 strings, enums their values, bytes and base64 data URLs `Attachment`s.
-    - Signatures of signed URLs read `REDACTED`, wherever in a text they stand, and so does an `authorization`, with which
-      a request lets Mistral use a connector.
+    - Signatures of signed URLs read `REDACTED`, wherever in a text they stand, and so does an `authorization`, with
+      which a request lets Mistral use a connector.
     - Iterators, files, classes and other things that only their owner may touch are named, as in `<generator>`.
     - A value that cannot be read (it raises, it contains itself, it is nested deeper than `MAX_DEPTH`) is replaced by
       a text that says so; everything around it stays.
