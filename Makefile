@@ -3,7 +3,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench clean
+.PHONY: help demo examples test bench clean
 # One environment of nox serves several targets.
 .NOTPARALLEL:
 
@@ -12,10 +12,13 @@ READY := .venv/ready-$(TAG)
 NOX = @NOX_ENABLE_STALENESS_CHECK=1 PATH="$(CURDIR)/.venv/bin:$$PATH" nox --noxfile py/noxfile.py
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## trace a conversation, end to end on this machine, and show the trace
 	$(NOX) --session demo
+
+examples: $(READY) ## run the other examples, end to end on this machine
+	$(NOX) --session examples
 
 test: $(READY) ## run every check: style, types, tests on all supported versions, overlay, demo
 	$(NOX)
