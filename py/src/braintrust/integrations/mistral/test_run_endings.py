@@ -230,6 +230,19 @@ def test_a_streamed_run_ends_once_and_so_does_every_span_below(
     assert (whole_run.error, {span.error for span in below}) == (expected.error, {None} if below else set())
 
 
+KEPT = [the_events_run_out, the_caller_closes, the_caller_leaves_aclosing, the_caller_throws, it_is_closed_at_once]
+
+
+@pytest.mark.parametrize("ending", KEPT)
+async def test_a_streamed_run_that_is_over_has_ended_although_its_generator_is_kept(
+    ending: Callable[[Any], Awaitable[None]], spans: LoggedSpans
+) -> None:
+    stream = await start(ScriptedMistral(*BREAD), knead)
+    await ending(stream)
+    assert outline(spans.pop_ended()) == ["run", *ENDINGS[ending].below]
+    del stream
+
+
 async def test_a_streamed_run_is_an_async_generator_to_its_caller(spans: LoggedSpans) -> None:
     stream = await start(ScriptedMistral(*BREAD), knead)
     assert isinstance(stream, AsyncGenerator)
@@ -427,12 +440,15 @@ async def run_at_random(mistral: ScriptedMistral, context: Any, chance: random.R
     return not isinstance(result, BaseException)
 
 
+def runs_in_memory() -> int:
+    gc.collect()
+    return sum(type(thing) is TracedRun for thing in gc.get_objects())
+
+
 def test_nothing_leaks_from_many_runs_of_which_a_tenth_is_cancelled_at_random(spans: LoggedSpans) -> None:
     """Ten at once: no span is open, no call is held, and no run."""
     mistral, chance = ScriptedMistral(ask, tell), random.Random(7)
-    held = len(pending_calls), len(deferred_calls)
-    gc.collect()
-    before = sum(isinstance(thing, TracedRun) for thing in gc.get_objects())
+    held, before = (len(pending_calls), len(deferred_calls)), runs_in_memory()
     # Registering a function costs more than a run.
     context = context_of(knead, rest)
 
@@ -454,9 +470,8 @@ def test_nothing_leaks_from_many_runs_of_which_a_tenth_is_cancelled_at_random(sp
         "append",
     }
     assert (len(pending_calls), len(deferred_calls)) == held
-    gc.collect()
     # A test before may have left a run in the traceback of what it expected.
-    assert sum(isinstance(thing, TracedRun) for thing in gc.get_objects()) <= before
+    assert runs_in_memory() <= before
 
 
 # --- faults of ours ---

@@ -502,7 +502,7 @@ def test_a_signature_is_redacted_in_all_that_a_request_logs(
         return {
             "inputs": [{"role": "user", "content": [f"See {url}, please", *chunks_with(url)]}, url],
             "instructions": f"Look at [this]({url}) and <{url}>",
-            "tools": [{"type": "connector", "authorization": {"value": url}}],
+            "tools": [{"type": "connector", "connector_id": url}],
             "metadata": {"url": url},
             "name": url,
         }
