@@ -1,83 +1,30 @@
-"""Tells which `braintrust.integrations.mistral` is in force, and what it traces of the installed mistralai.
+"""A doctor: tells which `braintrust.integrations.mistral` is active, what it traces, and what stands in its way.
 
-The exit status is 0 where it is this distribution's, else 1.
+Each finding is ok, a note, or a problem. The exit status is 0 without problems, else 1.
 """
 
-import importlib
-import os
-import re
+import argparse
+import json
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from types import ModuleType
 
-from braintrust_mistral import FINDER, INTEGRATION, SWITCH, __version__
-from braintrust_mistral.loading import is_ours
+from braintrust_mistral import __version__
+from braintrust_mistral.doctor import examine, report
 
 
 def main() -> int:
-    """Print the report, and return the exit status."""
-    found = FINDER in sys.meta_path
-    try:
-        module = importlib.import_module(INTEGRATION)
-    except Exception as error:
-        print(f"braintrust-mistral {__version__} is not active: {type(error).__name__}: {error}")
-        _print_versions()
-        return 1
-    active = is_ours(module)
-    print(f"braintrust-mistral {__version__} is {'active' if active else f'not active: {_reason(found)}'}")
-    _print_versions()
-    print(f"{INTEGRATION} is {module.__file__}")
-    _print_methods(module)
-    return 0 if active else 1
-
-
-def traced_methods(module: ModuleType) -> dict[str, str | None]:
-    """Map each method that this integration traces to its place in the installed mistralai, or to None."""
-    from braintrust.integrations.base import BaseIntegration, CompositeFunctionWrapperPatcher
-
-    integration: type[BaseIntegration] = module.MistralIntegration
-    mistralai = _version("mistralai")
-    methods: dict[str, str | None] = {}
-    for patcher in integration.patchers:
-        if not issubclass(patcher, CompositeFunctionWrapperPatcher):
-            continue
-        for method in patcher.sub_patchers:
-            # One method has a patcher for each place where some mistralai has it.
-            name = re.sub(r"\.v\d+$", "", method.name)
-            methods.setdefault(name, None)
-            if method.applies(None, mistralai):
-                methods[name] = f"{method.target_module}.{method.target_path}"
-    return methods
-
-
-def _print_versions() -> None:
-    for name in ("braintrust", "mistralai"):
-        print(f"{name} {_version(name) or 'is not installed'}")
-
-
-def _print_methods(module: ModuleType) -> None:
-    methods = traced_methods(module)
-    width = max(map(len, methods))
-    print(f"{sum(place is not None for place in methods.values())} of {len(methods)} traced methods found:")
-    for name, place in methods.items():
-        print(f"  {name:{width}}  {place or 'not found'}")
-
-
-def _reason(found: bool) -> str:
-    if os.environ.get(SWITCH) == "0":
-        return f"{SWITCH}=0"
-    if FINDER in sys.meta_path:
-        return "the SDK's own module was imported before it"
-    if found:
-        return "it cannot be imported with this braintrust, see the warning"
-    return "no start-up file was read, call braintrust_mistral.activate()"
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
+    """Print what was found, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m braintrust_mistral", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    options = parser.parse_args()
+    findings = examine()
+    problems = sum(finding.mark == "problem" for finding in findings)
+    if options.json:
+        rows = [{**finding._asdict(), "details": dict(finding.details)} for finding in findings]
+        print(json.dumps({"version": __version__, "problems": problems, "findings": rows}, indent=2))
+    else:
+        notes = sum(finding.mark == "note" for finding in findings)
+        print(f"{report(findings)}\n\nproblems: {problems}, notes: {notes}")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The overlay as users install it: beside the SDK's releases, in environments made for the purpose."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import requires, version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -257,46 +259,70 @@ def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environm
     assert output.splitlines()[-1] == "AttributeError: the SDK has moved"
 
 
-def test_the_report_on_an_active_overlay(environment: Environment, sdk: str) -> None:
-    status, braintrust, mistralai, module, count, *methods = environment.call("-m", "braintrust_mistral").splitlines()
-    assert status == "braintrust-mistral 0.1.0 is active"
-    assert [braintrust, mistralai] == [sdk.replace("==", " "), MISTRALAI.replace("==", " ")]
-    assert module == f"braintrust.integrations.mistral is {place(environment)}"
-    assert count == f"{len(methods)} of {len(methods)} traced methods found:"
-    start = next(line for line in methods if line.startswith("  mistral.beta.conversations.start "))
-    assert start.split()[1] == "mistralai.client.conversations.Conversations.start"
+def findings(environment: Environment, *options: str, status: int = 0, **environ: str) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds, by what it looked at."""
+    output = environment.call(*options, "-m", "braintrust_mistral", "--json", status=status, **environ)
+    return {finding["check"]: finding for finding in json.loads(output[output.index("{") :])["findings"]}
+
+
+def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> None:
+    found = findings(environment)
+    assert found["overlay"]["summary"] == "braintrust-mistral 0.1.0 is active"
+    assert found["overlay"]["details"] == {"braintrust.integrations.mistral": place(environment)}
+    assert found["python"]["summary"].endswith(", and >=3.10 is supported")
+    assert found["braintrust"]["summary"] == f"{sdk.partition('==')[2]}, and >=0.30.1 is supported"
+    assert found["mistralai"]["summary"] == f"{version('mistralai')}, and >=1.12.4 is supported"
+    methods = found["methods"]["details"]
+    assert found["methods"]["summary"] == f"{len(methods)} of {len(methods)} traced methods found"
+    start = methods["mistral.beta.conversations.start"]
+    assert start == "mistralai.client.conversations.Conversations.start"
 
 
 @pytest.mark.parametrize(
     ("options", "environ", "reason"),
     [
         ([], {"BRAINTRUST_MISTRAL_OVERLAY": "0"}, "BRAINTRUST_MISTRAL_OVERLAY=0"),
-        (["-S"], {}, "no start-up file was read, call braintrust_mistral.activate()"),
+        (["-S"], {}, "no start-up file was read"),
     ],
     ids=["switched off", "without site"],
 )
-def test_the_report_on_the_sdks_own(
+def test_the_doctor_on_the_sdks_own(
     installed: Environment, options: list[str], environ: dict[str, str], reason: str
 ) -> None:
-    environ = {"PYTHONPATH": str(installed.packages), **environ}
-    status, _, _, module, *_ = installed.call(*options, "-m", "braintrust_mistral", status=1, **environ).splitlines()
-    assert status == f"braintrust-mistral 0.1.0 is not active: {reason}"
-    assert module == f"braintrust.integrations.mistral is {sdks_place(installed)}"
+    found = findings(installed, *options, status=1, PYTHONPATH=str(installed.packages), **environ)
+    assert found["overlay"]["mark"] == "problem"
+    assert found["overlay"]["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
+    assert found["overlay"]["details"] == {"braintrust.integrations.mistral": sdks_place(installed)}
 
 
-def test_the_report_on_an_integration_that_gave_way(installed: Environment, broken: str) -> None:
-    output = installed.call("-m", "braintrust_mistral", status=1, PYTHONPATH=broken)
-    assert "is not active: it cannot be imported with this braintrust, see the warning" in output
+def test_the_doctor_on_an_overlay_that_came_too_late(changing: Environment) -> None:
+    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
+    overlay = findings(changing, status=1)["overlay"]
+    reason = "the SDK's own module was imported before it"
+    assert overlay["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
 
 
-def test_the_report_where_an_sdk_is_missing(changing: Environment) -> None:
+def test_the_doctor_on_an_overlay_without_its_integration(changing: Environment) -> None:
+    shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
+    overlay = findings(changing, status=1)["overlay"]
+    assert overlay["summary"] == "braintrust-mistral 0.1.0 is not active: its files are missing"
+
+
+def test_the_doctor_on_an_integration_that_gave_way(installed: Environment, broken: str) -> None:
+    overlay = findings(installed, status=1, PYTHONPATH=broken)["overlay"]
+    reason = "it cannot be imported with this braintrust, see the warning"
+    assert overlay["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
+
+
+def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:
     changing.uninstall("mistralai")
-    _, braintrust, mistralai, _, count, method, *_ = changing.call("-m", "braintrust_mistral").splitlines()
-    assert [braintrust, mistralai] == [NEWEST.replace("==", " "), "mistralai is not installed"]
-    assert count.startswith("0 of ")
-    assert method.endswith("  not found")
+    found = findings(changing, status=1)
+    assert found["braintrust"]["mark"] == "ok"
+    assert (found["mistralai"]["mark"], found["mistralai"]["summary"]) == ("problem", "not installed")
+    assert not {"methods", "opentelemetry"} & found.keys()
 
     changing.uninstall("braintrust")
-    status, braintrust, *_ = changing.call("-m", "braintrust_mistral", status=1).splitlines()
-    assert status == "braintrust-mistral 0.1.0 is not active: ModuleNotFoundError: No module named 'braintrust'"
-    assert braintrust == "braintrust is not installed"
+    found = findings(changing, status=1)
+    reason = "ModuleNotFoundError: No module named 'braintrust'"
+    assert found["overlay"]["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
+    assert found["braintrust"]["summary"] == "not installed"

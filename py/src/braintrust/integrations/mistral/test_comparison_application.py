@@ -18,7 +18,7 @@ import braintrust
 import braintrust.integrations.mistral as integration
 from pydantic import BaseModel
 
-from braintrust_mistral.__main__ import traced_methods
+from braintrust_mistral.doctor import traced_methods
 
 
 try:
