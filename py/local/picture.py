@@ -1,12 +1,14 @@
 """Draws traces in the terminal: a tree, and beside each span a bar that shows when it ran."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from local.answers import Json
+from local.svg import draw
 
 
 BAR_WIDTH = 44
@@ -20,13 +22,18 @@ class _Line(NamedTuple):
     span: Json
 
 
-def show_trace(spans: Sequence[Json], svg: str | None = None) -> None:
-    """Print one trace, as wide as it is, and save its picture to the file `svg` where one is given."""
+def show_trace(spans: Sequence[Json]) -> None:
+    """Print one trace, as wide as it is."""
     picture = draw_trace(spans)
-    console = Console(record=svg is not None, width=max(len(line) for line in picture.plain.splitlines()))
-    console.print(picture)
-    if svg is not None:
-        console.save_svg(svg, title="make demo")
+    Console(width=max(len(line) for line in picture.plain.splitlines())).print(picture)
+
+
+def save_picture(spans: Sequence[Json], path: Path) -> None:
+    """Save one trace as SVG, light or dark as the reader likes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        draw(draw_trace(spans), "A trace: its spans as a tree, and when each of them ran"), encoding="utf-8"
+    )
 
 
 def draw_trace(spans: Sequence[Json]) -> Text:
@@ -40,7 +47,7 @@ def draw_trace(spans: Sequence[Json]) -> Text:
     lines = list(_lines(spans, None, ""))
     width = max(len(line.guide + _name(line.span)) for line in lines)
     heading = (
-        f"{'span':{width}}  {'type':4}  {'seconds':>7}  {'0':{BAR_WIDTH - 7}}{end - start:>5.1f} s  {'tokens':>6}"
+        f"{'span':{width}}  {'type':5}  {'seconds':>7}  {'0':{BAR_WIDTH - 7}}{end - start:>5.1f} s  {'tokens':>6}"
     )
     picture = Text(f"{heading}\n", style="dim")
     for line in lines:
@@ -49,7 +56,7 @@ def draw_trace(spans: Sequence[Json]) -> Text:
         style = "red" if span.get("error") else _COLORS.get(kind, "white")
         picture.append(line.guide, style="dim")
         picture.append(f"{_name(span):{width - len(line.guide)}}  ", style=f"not dim {style}")
-        picture.append(f"{kind:4}  {_end(span) - span['metrics']['start']:>7.2f}  ", style="not dim")
+        picture.append(f"{kind:5}  {_end(span) - span['metrics']['start']:>7.2f}  ", style="not dim")
         # Apart from its bar, as some viewers of SVG drop the spaces that a text begins with.
         before, bar = _bar(span, start, end)
         picture.append(" " * before)
