@@ -1,28 +1,21 @@
 """Shows a conversation in OpenTelemetry's GenAI vocabulary: `python -m examples.genai`.
 
 One line asks for it, in `main`; the conversation has hosted tools, a handoff between agents and a function call that
-this program answers. Everything runs on this machine, against a local Mistral and a local Braintrust.
+this program answers.
 """
 
 import json
-import os
 from typing import Any
 
 import braintrust
 from braintrust.integrations.mistral import GenAIAttributes  # pyright: ignore[reportAttributeAccessIssue]
 
-from local import LocalBraintrust, LocalMistral
+from examples.services import services
 
 
-try:
-    from mistralai.client import Mistral
-except ImportError:
-    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
-
-
-def converse(conversations: Any) -> None:
+def converse(conversations: Any, agent_id: str) -> None:
     """Ask for a ferry, answer the function call that comes of it, and have the reply."""
-    response = conversations.start(agent_id="agentic", inputs="Book a ferry from Lisbon to Cacilhas for four of us.")
+    response = conversations.start(agent_id=agent_id, inputs="Book a ferry from Lisbon to Cacilhas for four of us.")
     results = [
         {"type": "function.result", "tool_call_id": entry.tool_call_id, "result": '{"booked": true}'}
         for entry in response.outputs
@@ -34,21 +27,22 @@ def converse(conversations: Any) -> None:
 def show(span: dict[str, Any]) -> None:
     """Print the attributes of a span, long lines cut."""
     print(f"\n{span['span_attributes']['name']}")
-    for name, value in span["metadata"].items():
+    for name, value in (span.get("metadata") or {}).items():
         if name.startswith("gen_ai."):
             for line in f"{name}: {json.dumps(value, indent=2)}".splitlines():
                 print(f"  {line[:110]}")
 
 
 def main() -> None:
-    """Trace a conversation and print the attributes of each of its spans."""
-    with LocalBraintrust() as local_braintrust, LocalMistral(pace=0.1) as mistral:
-        os.environ.update(local_braintrust.environment())
+    """Trace a conversation; print the attributes of its spans, or where they are the link to them."""
+    with services(pace=0.1) as here, here.agent("agentic") as agent_id:
         braintrust.auto_instrument(span_customizers=[GenAIAttributes()])
-        braintrust.init_logger(project="genai")
-        converse(Mistral(api_key="local", server_url=mistral.url).beta.conversations)
-        braintrust.flush()
-        for span in local_braintrust.spans():
+        braintrust.init_logger(project="mistral genai")
+        conversations = here.client.beta.conversations
+        with braintrust.start_span(name="a conversation") as root:
+            converse(conversations, agent_id)
+        here.show(root)
+        for span in here.trace(root):
             show(span)
 
 

@@ -4,12 +4,10 @@ The model calls a Python function and a tool of an MCP server, at once; `run_asy
 results. The trace is one tree: the run, its two requests, and the two functions as they ran, with the span that the
 Python function opens itself.
 
-Everything runs on this machine, against a local Mistral and a local Braintrust; the MCP server, `examples.fares`, runs
-in a process of its own. `mistralai` needs its extra "agents".
+The MCP server, `examples.fares`, runs in a process of its own. `mistralai` needs its extra "agents".
 """
 
 import asyncio
-import os
 import sys
 from typing import Any
 
@@ -19,14 +17,7 @@ from mcp import StdioServerParameters
 from mistralai.extra.mcp.stdio import MCPClientSTDIO
 from mistralai.extra.run.context import RunContext
 
-from local import LocalBraintrust, LocalMistral
-from local.picture import show_trace
-
-
-try:
-    from mistralai.client import Mistral
-except ImportError:
-    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
+from examples.services import services
 
 
 QUESTION = "When does the next ferry leave from Cais do Sodré, and what do four tickets cost?"
@@ -45,25 +36,23 @@ async def departures(harbour: str) -> list[str]:
     return ["14:10", "14:30"]
 
 
-async def ask(client: Any, model: str) -> str:
-    """Have a model answer the question with the help of both functions."""
+async def ask(client: Any, model: str) -> tuple[Any, str]:
+    """Have a model answer the question with the help of both functions; returns the trace's root and the answer."""
     async with RunContext(model=model) as context:
         context.register_func(departures)
         await context.register_mcp_client(MCPClientSTDIO(stdio_params=MCP_SERVER))
-        result = await client.beta.conversations.run_async(run_ctx=context, inputs=QUESTION)
-        return result.output_as_text
+        with braintrust.start_span(name="a run") as root:
+            result = await client.beta.conversations.run_async(run_ctx=context, inputs=QUESTION)
+        return root, result.output_as_text
 
 
 def main() -> None:
     """Run it, and show the trace."""
-    with LocalBraintrust() as local_braintrust, LocalMistral() as local_mistral:
-        os.environ.update(local_braintrust.environment())
+    with services() as here:
         braintrust.init_logger(project="mistral run")
-        client = wrap_mistral(Mistral(api_key="local", server_url=local_mistral.url))
-        answer = asyncio.run(ask(client, model="two-functions"))
-        braintrust.flush()
-        show_trace(local_braintrust.spans())
+        root, answer = asyncio.run(ask(wrap_mistral(here.client), here.model("two-functions")))
         print(answer)
+        here.show(root)
 
 
 if __name__ == "__main__":

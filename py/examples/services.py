@@ -1,0 +1,110 @@
+"""Where an example runs: on this machine, or with keys for both on the real services.
+
+Without them, each example starts a local Mistral, whose answers are scripted, and a local Braintrust, whose traces are
+drawn in the terminal. With MISTRAL_API_KEY and BRAINTRUST_API_KEY set, the same example asks the real Mistral, logs to
+the real Braintrust, and prints its traces' links.
+"""
+
+import contextlib
+import os
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import braintrust
+
+from local import LocalBraintrust, LocalMistral
+from local.answers import Json
+from local.picture import show_trace
+
+
+try:
+    from mistralai.client import Mistral
+except ImportError:
+    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
+
+
+REAL_MODEL = "mistral-medium-latest"
+BOOK_FERRY: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "book_ferry",
+        "description": "Books places on a ferry.",
+        "parameters": {
+            "type": "object",
+            "properties": {"departure": {"type": "string"}, "passengers": {"type": "integer"}},
+            "required": ["departure", "passengers"],
+        },
+    },
+}
+
+
+class Services(NamedTuple):
+    """A client of Mistral, where to reach that, and the Braintrust that gets the traces unless it is the real one."""
+
+    client: Any
+    url: str | None
+    braintrust: LocalBraintrust | None
+
+    def model(self, scenario: str) -> str:
+        """Return the model to ask: the scenario that the local Mistral shall follow, or else a real one."""
+        return REAL_MODEL if self.braintrust is None else scenario
+
+    @contextlib.contextmanager
+    def agent(self, scenario: str) -> Generator[str, None, None]:
+        """Have an agent for a while that searches the web and hands over to one that computes and books; its id."""
+        if self.braintrust is not None:
+            yield scenario
+            return
+        agents = self.client.beta.agents
+        booker = agents.create(
+            model=REAL_MODEL,
+            name="demo-booker",
+            description="Computes prices and books ferries.",
+            tools=[{"type": "code_interpreter"}, BOOK_FERRY],
+        )
+        researcher = agents.create(
+            model=REAL_MODEL,
+            name="demo-researcher",
+            instructions="Search the web for departures and prices, then hand over to the booker.",
+            tools=[{"type": "web_search"}],
+            handoffs=[booker.id],
+        )
+        try:
+            yield researcher.id
+        finally:
+            agents.delete(agent_id=researcher.id)
+            agents.delete(agent_id=booker.id)
+
+    def trace(self, root: Any) -> list[Json]:
+        """Return the spans of the trace with this root, once they have arrived; none where Braintrust is real."""
+        braintrust.flush()
+        spans = [] if self.braintrust is None else self.braintrust.spans()
+        return [span for span in spans if span["root_span_id"] == root.root_span_id]
+
+    def show(self, root: Any) -> None:
+        """Draw the trace with this root, or print its link."""
+        if trace := self.trace(root):
+            show_trace(trace)
+            print()
+        else:
+            print(root.permalink())
+
+
+def connect(url: str | None) -> Any:
+    """Return a client of the Mistral at `url`, the real one if that is None."""
+    return Mistral(api_key=os.environ["MISTRAL_API_KEY"] if url is None else "local", server_url=url)
+
+
+@contextlib.contextmanager
+def services(pace: float = 1.0) -> Generator[Services, None, None]:
+    """Have both services for a while: the real ones with their keys, else local ones.
+
+    Args:
+        pace: how fast the local Mistral works: 0.1 is ten times.
+    """
+    if {"MISTRAL_API_KEY", "BRAINTRUST_API_KEY"} <= os.environ.keys():
+        yield Services(connect(None), None, None)
+        return
+    with LocalBraintrust() as local_braintrust, LocalMistral(pace=pace) as mistral:
+        os.environ.update(local_braintrust.environment())
+        yield Services(connect(mistral.url), mistral.url, local_braintrust)

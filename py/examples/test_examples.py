@@ -1,0 +1,69 @@
+"""Each example as it stands, against the local services: it ends well, and its trace shows what it says it shows."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+FOLDER = Path(__file__).parent
+# The demo has a session of its own; the others are no examples, but what examples need.
+EXAMPLES = sorted({path.stem for path in FOLDER.glob("[!_]*.py")} - {"demo", "fares", "services", "test_examples"})
+
+START, APPEND = "mistral.beta.conversations.start", "mistral.beta.conversations.append"
+STREAM = "mistral.beta.conversations.start_stream"
+SEARCHED = [STREAM, "tool: web_search"]
+HANDED_OVER = [START, "tool: web_search", "handoff: analyst", "tool: code_interpreter"]
+EVALUATED = ["eval", "task", START, "tool: web_search", "names_what_was_asked", "cites_a_source"]
+CALLED = ["tool: get_exchange_rate"] * 2 + ["look up the rate"] * 2
+BOOKED = [
+    *("a conversation", START, "tool: web_search", "tool: code_interpreter", "tool: library_get_document"),
+    *("handoff: analyst", "tool: book_ferry", APPEND),
+]
+SPANS = {
+    "conversation": ["a conversation", START, APPEND],
+    "evaluation": EVALUATED * 2,
+    "function_calling": ["a question", START, *CALLED, APPEND],
+    "genai": BOOKED,
+    "handoff": ["a handoff", *HANDED_OVER],
+    "llm_spans": [
+        *("llm_spans=False", *HANDED_OVER),
+        *("llm_spans=True", *HANDED_OVER, "message: mistral-large-latest"),
+    ],
+    "run": [
+        *("a run", "mistral.beta.conversations.run", START),
+        *("tool: departures", "read the timetable", "tool: ticket_price", APPEND),
+    ],
+    "two_processes": ["the first process", START, "the second process", APPEND],
+    "web_app": ["GET /ask", *SEARCHED, "GET /ask", *SEARCHED],
+    "web_search": ["a question", *SEARCHED],
+}
+"""The spans that an example shows."""
+
+TEXTS = {
+    "evaluation": r"'names_what_was_asked': True, 'cites_a_source': True",
+    "genai": r'gen_ai\.operation\.name: "invoke_agent"',
+    "llm_spans": r"What the last model saw:\n  user +How did tram",
+    "web_app": r"left half-way: +Ferries leave every \n[\s\S]*CancelledError",
+    "web_search": r"1\.40 EUR \[2\][\s\S]*\[2\] Fares \| Tagus Ferries, https:",
+}
+"""What else it shows."""
+
+_SPAN = re.compile(r"^[│├└─ ]*(\S.*?)  +(?:[a-z]+ +)?\d+\.\d\d ", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example(name: str) -> None:
+    keys = ("BRAINTRUST", "MISTRAL")
+    environ = {variable: value for variable, value in os.environ.items() if not variable.startswith(keys)}
+    command = [sys.executable, "-m", f"examples.{name}"]
+    run = subprocess.run(command, check=False, cwd=FOLDER.parent, env=environ, capture_output=True, text=True)
+    print(f"\n{run.stdout}\n{run.stderr}")
+    assert run.returncode == 0
+    assert "Traceback" not in run.stderr
+    # Spans of two threads or processes open in any order.
+    assert sorted(_SPAN.findall(run.stdout)) == sorted(SPANS[name])
+    assert re.search(TEXTS.get(name, ""), run.stdout)
