@@ -3,7 +3,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples test bench clean
+.PHONY: help demo examples pictures test bench new-mistral release-check clean
 # One environment of nox serves several targets.
 .NOTPARALLEL:
 
@@ -12,7 +12,7 @@ READY := .venv/ready-$(TAG)
 NOX = @NOX_ENABLE_STALENESS_CHECK=1 PATH="$(CURDIR)/.venv/bin:$$PATH" nox --noxfile py/noxfile.py
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## trace a conversation, end to end on this machine, and show the trace
 	$(NOX) --session demo
@@ -20,11 +20,20 @@ demo: $(READY) ## trace a conversation, end to end on this machine, and show the
 examples: $(READY) ## run the other examples, end to end on this machine
 	$(NOX) --session examples
 
-test: $(READY) ## run every check: style, types, tests on all supported versions, overlay, demo
+pictures: $(READY) ## draw the demo's traces anew, for the README
+	$(NOX) --session pictures
+
+test: $(READY) ## run every check: style, types, tests on all supported versions, overlay, demo, release
 	$(NOX)
 
 bench: $(READY) ## measure what tracing costs
 	$(NOX) --session bench
+
+new-mistral: $(READY) ## try another mistralai, and tell what changed: make new-mistral VERSION=3.8.0
+	$(NOX) --session new_mistral -- $(VERSION)
+
+release-check: $(READY) ## build what a release consists of, check it, and install it
+	$(NOX) --session release_check release_install
 
 clean: ## remove all that the other targets made
 	rm -rf .venv py/.nox py/dist py/.pytest_cache py/.ruff_cache py/.hypothesis

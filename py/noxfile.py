@@ -1,11 +1,14 @@
 """The project's checks: ``nox`` runs them all, ``nox -l`` lists them, ``nox -s "test_mistral(latest)"`` runs one."""
 
 import glob
+import itertools
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import nox
+from packaging.version import Version
 
 
 nox.needs_version = ">=2025.2.9"
@@ -13,7 +16,19 @@ nox.options.default_venv_backend = "uv|venv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["lint", "types", "test_mistral", "test_python", "overlay", "local", "demo", "examples"]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "test_mistral",
+    "test_python",
+    "overlay",
+    "local",
+    "changes",
+    "demo",
+    "examples",
+    "release_check",
+    "release_install",
+]
 
 # pyenv's shims run only the versions that are switched on; the others are here all the same.
 if pyenv := os.environ.get("PYENV_ROOT"):
@@ -60,7 +75,7 @@ def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = 
 
 
 def pytest(session: nox.Session, *arguments: str, mistral: str) -> None:
-    """Run pytest with the cassettes of this mistralai version."""
+    """Run pytest with the cassettes of this tested mistralai version."""
     parallel = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
     session.run(
         "pytest", *parallel, *arguments, *session.posargs, env={"BRAINTRUST_TEST_PACKAGE_VERSION": label(mistral)}
@@ -95,8 +110,42 @@ def overlay(session: nox.Session) -> None:
 @nox.parametrize("mistral", [nox.param(mistral, id=label(mistral)) for mistral in reversed(VERSIONS["mistralai"])])
 def local(session: nox.Session, mistral: str) -> None:
     """Test the local Mistral and the local Braintrust with real clients."""
-    install(session, "test", "local", mistral=mistral)
+    install(session, "test", "local", "demo", mistral=mistral)
     pytest(session, "local", mistral=mistral)
+
+
+@nox.session
+def new_mistral(session: nox.Session) -> None:
+    """Try any mistralai: ``nox -s new_mistral -- 3.8.0`` tells what changed since a tested one, and runs the tests."""
+    if not session.posargs:
+        session.error("name a version: nox -s new_mistral -- 3.8.0; arguments for pytest may follow")
+    mistral = session.posargs.pop(0)
+    # The tested one of its generation, whose cassettes it should understand.
+    alike = [version for version in VERSIONS["mistralai"] if Version(version).major == Version(mistral).major]
+    tested = alike[-1] if alike else NEWEST_MISTRAL
+    install(session, "test", "local", "demo", mistral=mistral)
+    # Where methods vanished, the tests tell what that means.
+    print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
+    session.install(f"mistralai[agents]=={mistral}")
+    pytest(session, INTEGRATION, "local", mistral=tested)
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Print what changed from each tested mistralai to the next; fails where a traced method vanished."""
+    install(session, "test", mistral=NEWEST_MISTRAL)
+    print_changes(session, *VERSIONS["mistralai"], success_codes=[0])
+    session.run("pytest", "tools", *session.posargs)
+
+
+def print_changes(session: nox.Session, *versions: str, success_codes: list[int]) -> None:
+    """Print what changed from each of these versions of mistralai to the next; the last one stays installed."""
+    surfaces = [Path(session.create_tmp()) / f"{version}.json" for version in versions]
+    for version, surface in zip(versions, surfaces, strict=True):
+        session.install(f"mistralai[agents]=={version}")
+        session.run("python", "-m", "tools.surface", str(surface))
+    for old, new in itertools.pairwise(surfaces):
+        session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)
 
 
 @nox.session
@@ -107,13 +156,18 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
-def examples(session: nox.Session) -> None:
-    """Run the other examples."""
+def pictures(session: nox.Session) -> None:
+    """Draw the demo's traces anew."""
     install(session, "local", "demo", mistral=NEWEST_MISTRAL)
-    for example in sorted(Path("examples").glob("*.py")):
-        # The demo has a session of its own, and the MCP server is started by the example that needs it.
-        if example.stem not in ("__init__", "demo", "fares"):
-            session.run("python", "-m", f"examples.{example.stem}")
+    session.run("python", "-m", "examples.demo", "--pictures", "examples/pictures")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the other examples, and see whether their traces show what they say."""
+    install(session, "test", "local", "demo", mistral=NEWEST_MISTRAL)
+    # -rP shows what they printed.
+    session.run("pytest", "--numprocesses=auto", "--maxprocesses=4", "-rP", "examples", *session.posargs)
 
 
 @nox.session
@@ -121,6 +175,29 @@ def bench(session: nox.Session) -> None:
     """Measure what tracing costs."""
     install(session, "local", "demo", mistral=NEWEST_MISTRAL)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def release_check(session: nox.Session) -> None:
+    """Build what a release consists of, and check it."""
+    session.install(*nox.project.dependency_groups(PROJECT, "release"))
+    tree = session.create_tmp()
+    for folder in ("dist", tree):
+        shutil.rmtree(folder, ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist", silent=True)
+    session.run("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", tree, silent=True)
+    session.run("twine", "check", "--strict", *glob.glob("dist/*"))
+    session.run("python", "-m", "tools.release_check", "dist", tree)
+
+
+@nox.session(python=[VERSIONS["python"][0], VERSIONS["python"][-1]], requires=["release_check"])
+def release_install(session: nox.Session) -> None:
+    """Install the wheel of the release on the oldest and on the newest Python, and see whether it works there."""
+    (wheel,) = glob.glob("dist/*.whl")
+    # The version stays the same from build to build.
+    session.install("--force-reinstall", "--no-deps", wheel)
+    session.install(wheel, f"braintrust=={NEWEST_BRAINTRUST}", f"mistralai=={NEWEST_MISTRAL}")
+    session.run("python", "-m", "braintrust_mistral")
 
 
 @nox.session

@@ -1,0 +1,1 @@
+"""What those who carry on need beside the tests."""
