@@ -47,3 +47,34 @@ class PendingCalls(Generic[T]):
     def _renew_lock(self) -> None:
         # Another thread may have held it when this process was forked.
         self._lock = threading.Lock()
+
+
+class EarlySettlements(PendingCalls[T]):
+    """What was sent for function calls whose stream is not over; kept only while there are open streams.
+
+    An application may answer a call as soon as it has read it, and a stream that it then drops ends a little later.
+    """
+
+    def opened(self) -> None:
+        """Take note of a stream, which may bring calls."""
+        with self._lock:
+            self.streams += 1
+
+    def closed(self) -> None:
+        """Take note of the end of a stream, whose calls are known now."""
+        with self._lock:
+            self.streams -= 1
+            # What nobody waits for any more belongs to calls of other processes.
+            if self.streams <= 0:
+                self._calls.clear()
+
+    def add(self, key: CallKey, call: T) -> None:
+        """Keep what was sent for a call first."""
+        if self.streams > 0 and key not in self._calls:
+            super().add(key, call)
+
+    def _renew_lock(self) -> None:
+        super()._renew_lock()
+        # A forked child does not end its parent's streams.
+        self.streams = 0
+        """How many streams are open; one that was dropped is, until it has been ended."""

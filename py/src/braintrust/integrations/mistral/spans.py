@@ -12,7 +12,7 @@ from braintrust.span_types import SpanTypeAttribute
 from .faults import guarded
 from .operations import Child, Outcome, Request, Settlement
 from .payloads import redact
-from .pending import PendingCalls
+from .pending import EarlySettlements, PendingCalls
 
 
 # A proxy's error page may be long.
@@ -23,6 +23,9 @@ _PROVENANCE: SpanInternalOptions = {"instrumentation": "mistral-auto"}
 pending_calls: PendingCalls[Span] = PendingCalls()
 """The spans of the function calls of this process that wait for their results."""
 
+early_settlements: EarlySettlements[tuple[Settlement, float]] = EarlySettlements()
+"""What was sent, and when, for calls that have no spans yet as their streams are open."""
+
 
 def is_tracing() -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger."""
@@ -32,12 +35,13 @@ def is_tracing() -> bool:
 class CallSpan:
     """The span of one call from open to close, which happens exactly once, from whichever thread comes first."""
 
-    __slots__ = ("_closing", "_span", "_start")
+    __slots__ = ("_closing", "_is_stream", "_span", "_start")
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         self._start = time.time()
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
+        self._is_stream = False
         self._span = start_span(
             name=name,
             type=span_type,
@@ -56,6 +60,11 @@ class CallSpan:
     def unset_current(self) -> None:
         """Make that the current span which was so before `set_current`, in the same context."""
         guarded(self._span.unset_current, fallback=None)
+
+    def expect_events(self) -> None:
+        """Take note that what comes of the call comes in a stream, and may be answered before that is over."""
+        self._is_stream = True
+        early_settlements.opened()
 
     def log_child(self, child: Child) -> None:
         """Log a child that is over before the call is."""
@@ -99,6 +108,8 @@ class CallSpan:
             # An interrupt goes on to the caller, but not without the end of the span.
             if not is_logged:
                 guarded(self._span.end, end, fallback=end)
+            if self._is_stream:
+                early_settlements.closed()
 
     def _log(
         self, outcome: Outcome, end: float, error: BaseException | None, first_output: float | None
@@ -187,10 +198,20 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
     )
     if child.waits_as is not None:
         pending_calls.add(child.waits_as, span)
+        early = early_settlements.take(child.waits_as)
+        if early is not None:
+            settlement, sent = early
+            # By Mistral's clock the call may have begun later.
+            _settle(settlement, max(sent, start))
 
 
 def _settle(settlement: Settlement, now: float) -> None:
     """Log what a request brings to the function call that waits for it; the call ended when this was sent."""
+    if pending_calls.find(settlement.key) is None:
+        early_settlements.add(settlement.key, (settlement, now))
+        # Its stream may have ended in between, in another thread; then one of the two finds it there.
+        if pending_calls.find(settlement.key) is None or early_settlements.take(settlement.key) is None:
+            return
     goes_on = settlement.approval == "approved"
     span = pending_calls.find(settlement.key) if goes_on else pending_calls.take(settlement.key)
     if span is None:

@@ -46,6 +46,7 @@ class StreamLifecycle:
         # Called for every event: bound once, and by the faces themselves.
         self.fold = accumulator.add
         _open_streams.watch(self)
+        span.expect_events()
 
     def end(self, error: BaseException | None = None, at: float | None = None) -> None:
         """End the span with what has arrived.

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from . import spans as spans_module
-from .conftest import LoggedSpans, MakeClient, answer, answer_stream
+from .conftest import LoggedSpans, MakeClient, answer, answer_stream, wait_until
 from .operations import Arrival, CallKey, Child, Outcome, Request
 from .pending import PendingCalls
 from .spans import CallSpan, align, is_tracing
@@ -457,6 +457,64 @@ def test_a_result_settles_a_call_that_was_streamed(spans: LoggedSpans, client: M
     rows = by_name(spans.pop())
     assert rows["add"][0]["output"] == "3"
     assert rows["add"][0]["metrics"]["end"] == rows["append"][0]["metrics"]["start"]
+
+
+def test_a_result_may_be_sent_before_the_stream_of_its_call_is_over(spans: LoggedSpans, client: Mistral) -> None:
+    """By an application that answers while it reads; what is sent again later does not count."""
+    with client.beta.conversations.start_stream(inputs="conv1 call1 call2", model="small") as stream:
+        for event in stream:
+            if event.event == "conversation.response.done":
+                appended(client, "conv1", result_of("call1", "3"))
+                appended(client, "conv1", result_of("call1", "4"))
+    appended(client, "conv1", result_of("call2", "5"))
+    rows = by_name(spans.pop())
+    first, second = rows["add"]
+    assert [first["output"], second["output"]] == ["3", "5"]
+    assert first["metrics"]["start"] <= first["metrics"]["end"]
+    assert first["metrics"]["end"] == pytest.approx(rows["append"][0]["metrics"]["start"], abs=0.1)
+    assert first["metrics"]["end"] < rows["start_stream"][0]["metrics"]["end"]
+
+
+def test_a_result_may_be_sent_as_soon_as_the_stream_of_its_call_was_dropped(
+    spans: LoggedSpans, client: Mistral
+) -> None:
+    """Another thread ends that stream, before or after the result is sent."""
+    for number in range(50):
+        for event in client.beta.conversations.start_stream(inputs=f"conv{number} call1", model="small"):
+            if event.event == "function.call.delta":
+                break
+        appended(client, f"conv{number}", result_of("call1", str(number)))
+    wait_until(lambda: 0 not in spans.ends.values())
+    assert [row["output"] for row in by_name(spans.pop())["add"]] == [str(number) for number in range(50)]
+
+
+def test_a_call_that_began_later_by_mistrals_clock_does_not_end_before(
+    spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    """Of two calls, an hour apart by that clock, the second ends the stream; its result was sent before that."""
+    events = as_stream(calls("conv1", "call1", "call2"))
+    for event, hour in zip(events[1:3], (12, 13), strict=True):
+        event["created_at"] = f"2026-05-01T{hour}:00:00Z"
+    client = make_client(
+        lambda request: answer_stream(events) if b'"stream":true' in request.content else answer(calls("conv1"))
+    )
+    for event in client.beta.conversations.start_stream(inputs="Add", model="small"):
+        if event.event == "conversation.response.done":
+            appended(client, "conv1", result_of("call2", "3"))
+    call = by_name(spans.pop())["add"][1]
+    assert call["output"] == "3"
+    assert call["metrics"]["start"] <= call["metrics"]["end"]
+
+
+def test_what_is_sent_for_calls_of_other_processes_is_not_kept(spans: LoggedSpans, client: Mistral) -> None:
+    """Only while a stream is open might it be for a call that is still to come."""
+    appended(client, "conv1", result_of("call1", "3"))
+    assert len(spans_module.early_settlements) == 0
+    with client.beta.conversations.start_stream(inputs="conv2 call1", model="small"):
+        appended(client, "conv1", result_of("call2", "4"))
+        assert len(spans_module.early_settlements) == 1
+    assert len(spans_module.early_settlements) == 0
+    spans.pop()
 
 
 async def test_a_result_settles_its_call_whichever_form_of_append_brings_it(
