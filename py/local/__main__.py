@@ -10,8 +10,10 @@ from local import LocalBraintrust, LocalMistral
 from local.classifiers import FLAGGED
 from local.completion_scenarios import COMPLETIONS
 from local.delivery import DELIVERIES
+from local.echo import SUFFIX
 from local.response_items import RESPONSES
 from local.scenarios import SCENARIOS
+from local.wire_faults import HEADER, KINDS
 
 
 _SCENARIOS: dict[str, Iterable[str]] = {
@@ -41,6 +43,9 @@ def main() -> None:
         for surface, names in _SCENARIOS.items():
             print(f"  {surface}:")
             print(textwrap.indent(textwrap.fill(", ".join(names), 96, break_on_hyphens=False), "    "))
+        print(f"  with {SUFFIX}, a conversation's repeats what was said")
+        print(f"\nFaults of the wire, by the header {HEADER}:")
+        print(textwrap.indent(textwrap.fill(", ".join(KINDS), 96, break_on_hyphens=False), "    "))
         print("\nCtrl-C stops both.", flush=True)
         try:
             threading.Event().wait()

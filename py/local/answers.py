@@ -267,10 +267,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class Turn:
-    """What a request brings to a scenario: results of function calls, and decisions."""
+    """What a request brings to a scenario: results of function calls, decisions, and the text that it says last."""
 
     results: list[str] = field(default_factory=list[str])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    said: str = ""
 
 
 def new_tool_call_id() -> str:

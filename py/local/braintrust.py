@@ -1,16 +1,19 @@
 """A local Braintrust: the endpoints that the `braintrust` package needs to log in, to send spans and attachments."""
 
+import asyncio
 import json
 import threading
 import uuid
 from copy import deepcopy
+from typing import Literal, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.answers import Json
-from local.server import LocalServer
+from local.server import LocalServer, until_gone
 
 
 API_KEY = "local-braintrust-key"
@@ -20,6 +23,9 @@ _ORGANIZATION_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, ORGANIZATION))
 _PROJECT_NAMESPACE = uuid.UUID(_ORGANIZATION_ID)
 _CREATED_ONCE = {"created", "span_id", "root_span_id", "span_parents", "_parent_id"}
 """Fields that a later row of the same id does not change."""
+
+Outage: TypeAlias = Literal["errors", "held", "silent"]
+"""A way for Braintrust to be out of order: it answers with a 500, or not yet, or never."""
 
 
 class LocalBraintrust(LocalServer):
@@ -32,7 +38,9 @@ class LocalBraintrust(LocalServer):
             braintrust.flush()
             bt.spans()
 
-    Any API key logs in. Projects and experiments come into being when they are named.
+    Any API key logs in. Projects and experiments come into being when they are named. Setting `outage` puts it out of
+    order, until that is `None` again: then the requests that were held are answered, and those that came in silence
+    are not. Before `start()` it takes connections and says nothing.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -40,8 +48,14 @@ class LocalBraintrust(LocalServer):
         """The rows as they arrived, in order; a span is several."""
         self.attachments: dict[str, bytes] = {}
         """The uploaded attachments, by the key in their reference."""
+        self.outage: Outage | None = None
+        """How it is out of order, if it is; holds for the requests that come from then on."""
+        self.outage_at = "/"
+        """What the paths begin with that are out of order: all of them, or `/attachment`, or `/logs3`."""
+        self.arrived = 0
+        """How many requests came, answered or not."""
         self._changed = threading.Condition()
-        super().__init__(self._routes(), port)
+        super().__init__(self._routes(), port, around=self._suffering)
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which an application logs here, and nowhere else."""
@@ -104,6 +118,22 @@ class LocalBraintrust(LocalServer):
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
         ]
+
+    def _suffering(self, app: ASGIApp) -> ASGIApp:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            self.arrived += 1
+            outage = self.outage if scope["path"].startswith(self.outage_at) else None
+            if outage == "errors":
+                await Response("out of order", 500)(scope, receive, send)
+            elif outage == "silent":
+                await until_gone(receive)
+            else:
+                # Set by another thread, which an event of the loop could not be.
+                while outage == "held" and self.outage == "held":  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+                await app(scope, receive, send)
+
+        return serve
 
     async def _login(self, _: Request) -> Response:
         addresses = {"api_url": self.url, "proxy_url": self.url}

@@ -165,7 +165,7 @@ class Conversations:
         inputs = _entries(body.get("inputs", []), self._clock.now())
         results = [entry["result"] for entry in inputs if entry["type"] == "function.result"]
         decisions = _decisions(conversation, inputs, body.get("tool_confirmations", []))
-        outcome = scenario(conversation.scenario)(Turn(results, decisions))
+        outcome = scenario(conversation.scenario)(Turn(results, decisions, _said(inputs)))
         if isinstance(outcome, Failure):
             raise RefusedError(outcome)
         if body.get("store") is not False:
@@ -224,6 +224,13 @@ def _decisions(conversation: Conversation, inputs: list[Json], confirmations: ob
         Decision(waiting[call_id]["name"], _arguments(waiting[call_id]), is_allowed)
         for call_id, is_allowed in allowed.items()
     ]
+
+
+def _said(inputs: list[Json]) -> str:
+    """The text of the last input; empty where it is none, or where there are no inputs."""
+    last = inputs[-1] if inputs else {}
+    said = last.get("result", last.get("content"))
+    return said if isinstance(said, str) else ""
 
 
 def _arguments(call: Json) -> Json:

@@ -18,6 +18,7 @@ from local.errors import RefusedError
 from local.playback import Clock
 from local.responses import Responses
 from local.server import LocalServer
+from local.wire_faults import WireFaults
 
 
 KEPT_REQUESTS = 1_000
@@ -34,8 +35,9 @@ class LocalMistral(LocalServer):
     The `model` or else the `agent_id` of a request names the scenario that the answer follows; other names get a plain
     answer. Conversations know those of `local.scenarios`; chat, agents and fill-in-the-middle those of
     `local.completion_scenarios`; responses those of `local.response_items`. Everything but conversations also knows
-    the names in `local.delivery`, which break off or fail. Any API key goes. `pace` multiplies all delays: 1.0 is
-    lifelike, 0.0 does not wait. `clock_offset` is how many seconds the service's clock is ahead of ours.
+    the names in `local.delivery`, which break off or fail. Any request may ask for one of the faults in
+    `local.wire_faults`. Any API key goes. `pace` multiplies all delays: 1.0 is lifelike, 0.0 does not wait.
+    `clock_offset` is how many seconds the service's clock is ahead of ours.
     """
 
     def __init__(self, *, pace: float = 1.0, clock_offset: float = 0.0, port: int = 0) -> None:
@@ -45,7 +47,8 @@ class LocalMistral(LocalServer):
         self._conversations = Conversations(clock)
         stateless = (Completions, Embeddings, Documents, Audio, Classifiers, Responses)
         table = [*self._conversations.endpoints(), *(row for kind in stateless for row in kind(clock).endpoints())]
-        super().__init__([Route(row.path, self._served(row), methods=[row.method]) for row in table], port)
+        routes = [Route(row.path, self._served(row), methods=[row.method]) for row in table]
+        super().__init__(routes, port, around=WireFaults)
 
     @property
     def conversations(self) -> dict[str, Conversation]:

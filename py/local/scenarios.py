@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
-from local import errors, samples
+from local import echo, errors, samples
 from local.answers import (
     Answer,
     Failure,
@@ -26,7 +26,13 @@ LONG_STREAM_DELTAS = 2_000
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of that name, and the plain one for a name that is none. `long-stream-500` has 500 deltas."""
+    """The scenario of that name, and the plain one for a name that is none.
+
+    `long-stream-500` has 500 deltas. `web-search+echo` is `web-search` with what was said last in all that it answers.
+    """
+    if name.endswith(echo.SUFFIX):
+        played = scenario(name.removesuffix(echo.SUFFIX))
+        return lambda turn: echo.echoed(played(turn), turn)
     if deltas := stream_length(name):
         return partial(_long_stream, deltas=deltas)
     return SCENARIOS.get(name, SCENARIOS[DEFAULT])

@@ -2,12 +2,14 @@
 
 import logging
 import socket
+import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import Self, override
@@ -18,6 +20,16 @@ _logger = logging.getLogger(__name__)
 
 class ConnectionBrokenError(Exception):
     """Raised while a response is being sent to break the connection there."""
+
+
+class ConnectionWasResetError(ConnectionBrokenError):
+    """Raised while a response is being sent to reset the connection there: what was not read yet is lost."""
+
+
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client of a request has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _Server(uvicorn.Server):
@@ -39,12 +51,14 @@ class LocalServer:
     cannot be started again.
     """
 
-    def __init__(self, routes: Sequence[BaseRoute], port: int = 0) -> None:
+    def __init__(
+        self, routes: Sequence[BaseRoute], port: int = 0, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+    ) -> None:
         self._socket = socket.create_server(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         # Uvicorn reports connections that are meant to break as errors, hence "critical": we report our own.
-        app = _reporting(Starlette(routes=routes))
+        app = self._reporting(around(Starlette(routes=routes)))
         config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._serve, name=type(self).__name__, daemon=True)
@@ -75,15 +89,26 @@ class LocalServer:
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
 
+    def _reporting(self, app: ASGIApp) -> ASGIApp:
+        async def report(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except ConnectionWasResetError:
+                self._reset(scope["client"])
+                raise
+            except (ConnectionBrokenError, ClientDisconnect):
+                raise
+            except Exception:
+                _logger.exception("%s %s failed", scope["method"], scope["path"])
+                raise
 
-def _reporting(app: ASGIApp) -> ASGIApp:
-    async def report(scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await app(scope, receive, send)
-        except ConnectionBrokenError:
-            raise
-        except Exception:
-            _logger.exception("%s %s failed", scope["method"], scope["path"])
-            raise
+        return report
 
-    return report
+    def _reset(self, client: tuple[str, int]) -> None:
+        for connection in list(self._server.server_state.connections):
+            transport = connection.transport
+            if transport.get_extra_info("peername") == client:
+                # Closed without lingering, a connection is reset.
+                no_linger = struct.pack("ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+                transport.abort()

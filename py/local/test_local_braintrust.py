@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -97,6 +99,52 @@ def test_waiting_for_spans_that_do_not_come_says_how_many_came(bt: LocalBraintru
     send(bt, {"id": "a"}, {"id": "a", "_is_merge": True})
     with pytest.raises(TimeoutError, match=r"1 of 2 spans"):
         bt.wait_for_spans(2, timeout=0.01)
+
+
+@pytest.mark.parametrize("outage", ["silent", "held"])
+def test_an_outage_may_be_an_answer_that_does_not_come(bt: LocalBraintrust, outage: Any) -> None:
+    bt.outage = outage
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(f"{bt.url}/version", timeout=0.1)
+    bt.outage = None
+    send(bt, {"id": "a"})
+    assert bt.arrived == 2
+
+
+def test_what_is_held_is_answered_in_the_end(bt: LocalBraintrust) -> None:
+    bt.outage = "held"
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(send, bt, {"id": "a"})
+        while not bt.arrived:
+            time.sleep(0.001)
+        assert bt.rows == []
+        bt.outage = None
+        sent.result()
+    assert bt.rows == [{"id": "a"}]
+
+
+def test_an_outage_may_be_an_error(bt: LocalBraintrust) -> None:
+    bt.outage = "errors"
+    with pytest.raises(requests.HTTPError, match="500"):
+        send(bt, {"id": "a"})
+    bt.outage = None
+    send(bt, {"id": "b"})
+    assert bt.rows == [{"id": "b"}]
+
+
+def test_an_outage_may_be_partial(bt: LocalBraintrust) -> None:
+    bt.outage, bt.outage_at = "errors", "/attachment"
+    send(bt, {"id": "a"})
+    assert requests.put(f"{bt.url}/attachment/key", data=b"x", timeout=10).status_code == 500
+    assert (bt.rows, bt.attachments) == ([{"id": "a"}], {})
+
+
+def test_before_it_is_started_it_takes_connections_and_says_nothing() -> None:
+    bt = LocalBraintrust()
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(f"{bt.url}/version", timeout=0.1)
+    with bt:
+        send(bt, {"id": "a"})
 
 
 def test_clear_forgets_everything(bt: LocalBraintrust) -> None:
