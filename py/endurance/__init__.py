@@ -1,0 +1,1 @@
+"""What tracing survives: many conversations, faults at both ends, outages; seeded, over real sockets."""

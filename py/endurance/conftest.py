@@ -1,0 +1,102 @@
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import braintrust
+import pytest
+from braintrust import logger as braintrust_logger
+from braintrust.integrations.mistral import MistralIntegration
+from braintrust.integrations.mistral import faults as faults_module
+from braintrust.util import LazyValue
+
+from endurance.plan import IS_FULL
+from endurance.records import Ends
+from local import LocalBraintrust, LocalMistral
+
+
+try:
+    from mistralai.client.utils import serializers
+except ImportError:
+    from mistralai.utils import serializers  # 1.x
+
+
+pytest.register_assert_rewrite("endurance.checks")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def instrumented() -> None:
+    """Every test runs instrumented, as an application is after `braintrust.auto_instrument()`."""
+    assert MistralIntegration.setup()
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """What the guard reported: a test that finds something here has found a fault of ours."""
+    records: list[logging.LogRecord] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    monkeypatch.setattr(faults_module, "_reported", set())
+    collector = Collector(level=logging.WARNING)
+    logger = logging.getLogger("braintrust.integrations.mistral")
+    logger.addHandler(collector)
+    yield records
+    logger.removeHandler(collector)
+    assert not records, "\n".join(logging.Formatter().format(record) for record in records)
+
+
+@pytest.fixture
+def mistral() -> Iterator[LocalMistral]:
+    """A Mistral that is five hundred times as fast as the real one."""
+    with LocalMistral(pace=0.002) as service:
+        yield service
+
+
+@pytest.fixture
+def quick_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the short form, have the Mistral client make the model of a type once, and not anew for each event.
+
+    The models are the same, and half of the time goes into them. The full form takes that time.
+    """
+    make, made = vars(serializers)["create_model"], {}
+
+    def make_once(name: str, *, body: Any, **settings: Any) -> Any:
+        model = made.get((name, body))
+        if model is None:
+            model = made[name, body] = make(name, body=body, **settings)
+        return model
+
+    if not IS_FULL:
+        monkeypatch.setattr(serializers, "create_model", make_once)
+
+
+@contextlib.contextmanager
+def logging_to(service: LocalBraintrust) -> Iterator[None]:
+    """Have this process log to a local Braintrust, as if it had just begun, for the length of the block."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in service.environment().items():
+            environment.setenv(name, value)
+        braintrust_logger._internal_reset_global_state()
+        braintrust.init_logger(project="endurance")
+        yield
+        braintrust_logger._internal_reset_global_state()
+
+
+@pytest.fixture
+def bt() -> Iterator[LocalBraintrust]:
+    """A local Braintrust, to which this process logs for the length of a test."""
+    with LocalBraintrust() as service, logging_to(service):
+        yield service
+        braintrust.flush()
+
+
+@pytest.fixture
+def ends(bt: LocalBraintrust) -> Ends:
+    """How often each span was ended, of those that are logged to the local Braintrust."""
+    state = braintrust_logger._internal_get_global_state()
+    counted = Ends(state.global_bg_logger())
+    state._global_bg_logger = LazyValue(lambda: counted, use_mutex=False)
+    return counted

@@ -1,0 +1,100 @@
+"""Many conversations at the same time, of clients that read on or leave, over connections that hold or break."""
+
+import contextlib
+from collections import Counter
+
+import braintrust
+import pytest
+from braintrust.integrations.mistral import spans
+from braintrust.integrations.mistral.conftest import wait_until
+
+from endurance import leftovers
+from endurance.checks import Trace
+from endurance.clients import converse
+from endurance.plan import IS_FULL, SEED, plans
+from endurance.records import Ends
+from endurance.talks import Talk
+from local import LocalBraintrust, LocalMistral
+from local.scenarios import SCENARIOS
+from local.wire_faults import KINDS
+
+
+BATCHES, BATCH = (10, 1000) if IS_FULL else (6, 100)
+MOST_WAITING = 1024
+# A megabyte in a thousand conversations would be a kilobyte each; the allocator's own comings and goings are larger.
+MOST_GROWTH = 24 * 2**20
+
+OUTCOMES = {"whole", "partial", "settled", "error event"}
+OWN_ERRORS = {"LeftError", "LeftInterrupt", "CancelledError"}
+# What the Mistral client raises with these faults, whether it is traced or not; the last two are those of 1.x.
+CLIENT_ERRORS = {
+    *("SDKError", "HTTPValidationError", "ResponseValidationError", "NoResponseError", "UnicodeDecodeError"),
+    *("RemoteProtocolError", "ReadError", "WriteError", "ConnectError", "ReadTimeout", "ConnectTimeout"),
+    *("WriteTimeout", "PoolTimeout", "ValidationError", "ValueError"),
+}
+
+
+@pytest.mark.usefixtures("faults", "quick_parsing")
+def test_many_conversations(mistral: LocalMistral, bt: LocalBraintrust, ends: Ends) -> None:
+    """Each call has one span, which ends once, as its client saw it; what is left behind does not grow."""
+    planned = plans(SEED, BATCHES * BATCH)
+    happened: Counter[str] = Counter()
+    memory: list[int] = []
+    first: leftovers.Held | None = None
+    spans.pending_calls._calls.clear()
+    waiting = 0
+    for start in range(0, len(planned), BATCH):
+        talks = converse(planned[start : start + BATCH], mistral.url)
+        # Streams that were dropped are ended by another thread. What stays open is told of below.
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not ends.open())
+        # Before the SDK's queue is full.
+        braintrust.flush()
+        Trace(bt.spans(), ends.pop()).check(talks)
+        happened += summary(talks)
+        waiting += sum(len(talk.unsettled) for talk in talks)
+        del talks
+        bt.clear()
+        mistral.conversations.clear()
+        assert not leftovers.streams()
+        assert len(spans.pending_calls) == waiting or len(spans.pending_calls) <= MOST_WAITING < waiting
+        first = first or leftovers.held()
+        wait_until(lambda held=first: not leftovers.held().beyond(held, len(spans.pending_calls)))
+        memory.append(leftovers.resident_bytes())
+    assert memory[-1] - memory[0] < MOST_GROWTH, memory
+    assert happened.keys() >= OUTCOMES | OWN_ERRORS | {"RemoteProtocolError", "ReadError", "SDKError", "ReadTimeout"}
+    assert happened.keys() <= OUTCOMES | OWN_ERRORS | CLIENT_ERRORS
+
+
+def summary(talks: list[Talk]) -> Counter[str]:
+    """How often what happened to these clients."""
+    seen = [seen for talk in talks for seen in talk.seen]
+    return Counter(
+        [
+            *("whole" if call.is_whole else "partial" for call in seen),
+            *(call.error for call in seen if call.error is not None),
+            *("error event" for call in seen if call.error_event is not None),
+            *("settled" for talk in talks for _ in (*talk.results, *talk.decisions)),
+        ]
+    )
+
+
+def test_a_seed_gives_the_same_plans_each_time() -> None:
+    assert plans(SEED, 50) == plans(SEED, 50)
+    assert plans(SEED, 50) != plans(SEED + 1, 50)
+
+
+def test_plans_have_everything_that_can_happen() -> None:
+    """All scenarios, all faults, all ways to leave: of sync and of async clients, streamed and not."""
+    planned = plans(SEED, 600)
+    assert {plan.scenario for plan in planned} >= SCENARIOS.keys() - {"long-stream"}
+    for is_async in (True, False):
+        calls = [call for plan in planned if plan.is_async is is_async for call in plan.calls]
+        hows = {"read", "break", "close", "raise", "interrupt", "generator", "untouched", "nested"}
+        hows |= {"cancel", "cancel-request"} if is_async else set()
+        assert {call.leave.how for call in calls} == hows
+        for streamed in (True, False):
+            assert {call.fault.kind for call in calls if call.fault and call.streamed is streamed} == {*KINDS}
+        assert {(call.method, call.streamed) for call in calls} == {
+            (method, streamed) for method in ("start", "append", "restart", "complete") for streamed in (True, False)
+        }
