@@ -23,6 +23,7 @@ nox.options.sessions = [
     "test_python",
     "overlay",
     "local",
+    "endurance",
     "changes",
     "demo",
     "examples",
@@ -112,6 +113,13 @@ def local(session: nox.Session, mistral: str) -> None:
     """Test the local Mistral and the local Braintrust with real clients."""
     install(session, "test", "local", "demo", mistral=mistral)
     pytest(session, "local", mistral=mistral)
+
+
+@nox.session
+def endurance(session: nox.Session) -> None:
+    """Test what tracing survives, in minutes; ``ENDURANCE=full nox -s endurance`` takes its time."""
+    install(session, "test", "local", mistral=NEWEST_MISTRAL)
+    pytest(session, "endurance", mistral=NEWEST_MISTRAL)
 
 
 @nox.session
