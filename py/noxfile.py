@@ -83,6 +83,17 @@ def pytest(session: nox.Session, *arguments: str, mistral: str) -> None:
     )
 
 
+def environment(session: nox.Session, group: str) -> str:
+    """Make another environment, of the newest mistralai and this dependency group alone, and return its Python."""
+    folder = Path(session.virtualenv.location, group)
+    python = str(folder / Path(session.bin).name / "python")
+    session.run("python", "-m", "venv", str(folder))
+    requirements = nox.project.dependency_groups(PROJECT, group)
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    session.run(*pip, f"mistralai=={NEWEST_MISTRAL}", *requirements, external=True)
+    return python
+
+
 @nox.session
 @nox.parametrize(["mistral", "braintrust"], PAIRS)
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
@@ -143,7 +154,7 @@ def changes(session: nox.Session) -> None:
     """Print what changed from each tested mistralai to the next; fails where a traced method vanished."""
     install(session, "test", mistral=NEWEST_MISTRAL)
     print_changes(session, *VERSIONS["mistralai"], success_codes=[0])
-    session.run("pytest", "tools", *session.posargs)
+    session.run("pytest", "tools", "benchmarks", *session.posargs)
 
 
 def print_changes(session: nox.Session, *versions: str, success_codes: list[int]) -> None:
@@ -181,8 +192,9 @@ def examples(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure what tracing costs."""
-    install(session, "local", "demo", mistral=NEWEST_MISTRAL)
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    install(session, mistral=NEWEST_MISTRAL)
+    others = [f"--{name}={environment(session, name)}" for name in ("native", "openinference")]
+    session.run("python", "-m", "benchmarks", *others, *session.posargs)
 
 
 @nox.session
@@ -220,7 +232,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types: strictly, in the tests by pyright's standard."""
-    install(session, "test", "local", "demo", "types", mistral=NEWEST_MISTRAL)
+    install(session, "test", "local", "demo", "openinference", "types", mistral=NEWEST_MISTRAL)
     session.run("pyright")
     # One configuration has one strictness for a folder, and the tests live beside the code.
     session.run("pyright", "--project", "pyright.tests.json")

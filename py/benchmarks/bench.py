@@ -1,45 +1,48 @@
 """The measuring instruments: one process, one side, one figure at a time."""
 
+import asyncio
 import gc
 import statistics
 import time
 import tracemalloc
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from enum import Enum
-from pathlib import Path
-from typing import Any, cast
+from functools import partial
+from typing import NamedTuple, Protocol
 
-import braintrust
-from braintrust import logger as braintrust_logger
+import httpx2
 from mistralai.client import Mistral
 from mistralai.client.models import (
     ChatCompletionResponse,
-    CompletionEvent,
     ConversationEvents,
     ConversationResponse,
     UserMessageTypedDict,
 )
 from mistralai.client.utils.eventstreaming import EventStream
 
-from . import floor
-from .provider import MODEL, PLAIN, PLAIN_COMPLETION, Provider
+from .answers import MODEL, PLAIN, PLAIN_COMPLETION, ready_chunks, ready_events
+from .provider import Provider
+from .sides import OPENTELEMETRY, Log, Side, SideError
 
 
+_INPUTS = "Why do conversations keep state?"
 _MESSAGES: list[UserMessageTypedDict] = [{"role": "user", "content": "Why do completions keep no state?"}]
 
 
-class Side(str, Enum):
-    """Whose tracing a process measures."""
+class Consume(Protocol):
+    """Streams so many events to their end, past the tracing when bare."""
 
-    OURS = "ours"
-    SDK = "sdk"
-    FLOOR = "floor"
-    UNTRACED = "untraced"
+    def __call__(self, count: int, *, bare: bool) -> None:
+        """Do it."""
+        ...
 
 
-class SideError(Exception):
-    """The process does not trace as its side should."""
+class Methods(NamedTuple):
+    """Methods of one client, as they were when they were taken."""
+
+    start: Callable[..., object]
+    complete: Callable[..., object]
+    stream: Callable[..., Iterable[object]]
 
 
 class Bench:
@@ -48,80 +51,95 @@ class Bench:
     def __init__(self, side: Side) -> None:
         self.side = side
         self.provider = Provider()
-        self.provider.install()
-        if side in (Side.OURS, Side.SDK):
-            _trace(side)
-        elif side is Side.FLOOR:
-            floor.install()
-        client = Mistral(api_key="none")
+        # Before anything wraps them, and of a client that nothing hooks into.
+        self._bare = _methods(_client(self.provider))
+        client = _client(self.provider)
+        self._log = _log(side, self.provider, client)
+        self._methods = _methods(client)
         self.conversations = client.beta.conversations
         self.chat = client.chat
-        # Kept, because its records go to the network from the moment it is garbage.
-        self._memory = braintrust_logger._internal_with_memory_background_logger()  # pyright: ignore[reportPrivateUsage]
-        self._records = cast("list[object]", cast(Any, self._memory.__enter__()).logs)
         # Collections would strike at random; what stands now need never be looked at again.
         gc.disable()
         gc.collect()
         gc.freeze()
 
     @contextmanager
-    def logger(self) -> Generator[None, None, None]:
-        """Log to a project, which nobody resolves because nothing is ever sent."""
-        braintrust.init_logger(project="benchmarks", project_id="benchmarks")
+    def traced(self, wire: bytes | list[bytes] | None = None) -> Generator[None, None, None]:
+        """Trace what is called meanwhile; with `wire`, the network answers it, and not the client's methods."""
+        self._log.open()
+        self.provider.wire = wire
         yield
-        if not self._records and self.side is not Side.UNTRACED:
+        self.provider.wire = None
+        if not self._log.records() and self.side is not Side.UNTRACED:
             raise SideError(f"side {self.side.value!r} has logged nothing")
-        braintrust_logger._state.reset_parent_state()  # pyright: ignore[reportPrivateUsage]
+        self._log.close()
 
-    def drain(self) -> None:
-        """Forget what was logged, so that no measurement pays for the records of another."""
-        self._records.clear()
-        gc.collect()
-
-    def call(self, response: ConversationResponse = PLAIN) -> None:
+    def call(self, response: ConversationResponse = PLAIN, inputs: str = _INPUTS) -> None:
         """Call Mistral, which answers with this response, as an application would."""
         self.provider.response = response
-        self.conversations.start(model=MODEL, inputs="Why do conversations keep state?")
+        self.conversations.start(model=MODEL, inputs=inputs)
 
     def open_stream(self) -> EventStream[ConversationEvents]:
         """Ask Mistral for a stream as an application would."""
-        return self.conversations.start_stream(model=MODEL, inputs="Why do conversations keep state?")
+        return self.conversations.start_stream(model=MODEL, inputs=_INPUTS)
 
-    def consume(self, events: Iterable[ConversationEvents]) -> None:
+    def consume(self, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
         """Stream these events to their end."""
-        self.provider.events = events
-        for _ in self.open_stream():
+        self.provider.events = make_events
+        _exhaust(self.open_stream())
+
+    def consume_many(self, streams: int, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
+        """Stream them in so many streams at the same time."""
+        self.provider.events = make_events
+        asyncio.run(self._consume_many(streams))
+
+    async def _consume_many(self, streams: int) -> None:
+        await asyncio.gather(*(self._consume_one() for _ in range(streams)))
+
+    async def _consume_one(self) -> None:
+        async for _ in await self.conversations.start_stream_async(model=MODEL, inputs=_INPUTS):
             pass
+
+    def consume_events(self, count: int, *, bare: bool) -> None:
+        """Stream so many events of a conversation to their end."""
+        self.provider.events = partial(ready_events, count)
+        _exhaust(self.provider.start_stream() if bare else self.open_stream())
+
+    def consume_chunks(self, count: int, *, bare: bool) -> None:
+        """Stream so many chunks of a completion to their end."""
+        self.provider.chunks = partial(ready_chunks, count)
+        _exhaust(self.provider.stream() if bare else self.chat.stream(model=MODEL, messages=_MESSAGES))
 
     def complete(self, completion: ChatCompletionResponse = PLAIN_COMPLETION) -> None:
         """Have Mistral complete a chat with this completion."""
         self.provider.completion = completion
         self.chat.complete(model=MODEL, messages=_MESSAGES)
 
-    def consume_chunks(self, chunks: Iterable[CompletionEvent]) -> None:
-        """Stream the chunks of a completion to their end."""
-        self.provider.chunks = chunks
-        for _ in self.chat.stream(model=MODEL, messages=_MESSAGES):
-            pass
-
     def microseconds(self, action: Callable[[], object], *, batches: int = 15, repetitions: int = 40) -> float:
         """What one of many repetitions takes, drained between their batches."""
         return statistics.median(self._batch(action, repetitions) for _ in range(batches + 1)) / 1_000
 
-    def _batch(self, action: Callable[[], object], repetitions: int) -> float:
-        self.drain()
-        started = time.perf_counter_ns()
-        for _ in range(repetitions):
-            action()
-        return (time.perf_counter_ns() - started) / repetitions
+    def microseconds_an_event(self, consume: Consume, count: int) -> float:
+        """What tracing adds to each event of a stream, beyond what it adds to a stream of one event."""
+        streams = [(1, True), (count, True), (1, False), (count, False)]
+        # In turn, so that whatever slows the machine down slows all four down.
+        rounds = range(min(max(100_000 // count, 5), 300))
+        samples = [[self._batch(partial(consume, length, bare=bare), 1) for length, bare in streams] for _ in rounds]
+        bare_one, bare_many, one, many = map(statistics.median, zip(*samples, strict=True))
+        return (many - bare_many - one + bare_one) / (count - 1) / 1_000
 
-    def seconds(self, action: Callable[[], object]) -> float:
-        """What doing it once takes."""
-        return self._batch(action, 1) / 1e9
+    def microseconds_on_the_wire(
+        self, call: Callable[[Methods], object], *, pairs: int = 20, repetitions: int = 10
+    ) -> float:
+        """What tracing adds to a call that the network answers, which by itself takes much more than tracing."""
+        traced, bare = partial(call, self._methods), partial(call, self._bare)
+        # One after the other, so that what slows the machine down slows both down.
+        samples = [(self._batch(bare, repetitions), self._batch(traced, repetitions)) for _ in range(pairs)]
+        return statistics.median(with_tracing - without for without, with_tracing in samples) / 1_000
 
     def mebibytes(self, action: Callable[[], object]) -> float:
         """How far memory rises while it is done, over what it was before."""
-        self.drain()
+        self._drain()
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
@@ -133,16 +151,65 @@ class Bench:
 
     def records(self, action: Callable[[], object]) -> int:
         """How many records it logs."""
-        self.drain()
+        self._drain()
         action()
-        return len(self._records)
+        return self._log.records()
+
+    def sent_bytes(self, action: Callable[[], object]) -> int:
+        """How many bytes of it go to Braintrust."""
+        self._drain()
+        action()
+        return self._log.sent_bytes()
+
+    def _batch(self, action: Callable[[], object], repetitions: int) -> float:
+        """Return what one of some repetitions takes, in nanoseconds."""
+        self._drain()
+        started = time.perf_counter_ns()
+        for _ in range(repetitions):
+            action()
+        return (time.perf_counter_ns() - started) / repetitions
+
+    def _drain(self) -> None:
+        """Forget what was logged, so that no measurement pays for the records of another."""
+        self._log.clear()
+        gc.collect()
 
 
-def _trace(side: Side) -> None:
-    from braintrust.integrations import mistral
+def start(methods: Methods) -> None:
+    """Start a conversation."""
+    methods.start(model=MODEL, inputs=_INPUTS)
 
-    own_folder = Path(braintrust.__file__).parent
-    if (own_folder in Path(mistral.__file__).parents) is (side is Side.OURS):
-        raise SideError(f"braintrust.integrations.mistral is not the one of side {side.value!r}")
-    if not mistral.MistralIntegration.setup():
-        raise SideError(f"the Mistral integration of side {side.value!r} does not set itself up")
+
+def complete(methods: Methods) -> None:
+    """Complete a chat."""
+    methods.complete(model=MODEL, messages=_MESSAGES)
+
+
+def stream(methods: Methods) -> None:
+    """Complete a chat in a stream, and read it to its end."""
+    _exhaust(methods.stream(model=MODEL, messages=_MESSAGES))
+
+
+def _client(provider: Provider) -> Mistral:
+    return Mistral(api_key="none", client=httpx2.Client(transport=httpx2.MockTransport(provider.respond)))
+
+
+def _methods(client: Mistral) -> Methods:
+    return Methods(client.beta.conversations.start, client.chat.complete, client.chat.stream)
+
+
+def _log(side: Side, provider: Provider, client: Mistral) -> Log:
+    """Start the side's tracing. Braintrust's and OpenTelemetry's packages need not be there both."""
+    if side in OPENTELEMETRY:
+        from .opentelemetry_log import OpenTelemetryLog
+
+        return OpenTelemetryLog(side, client)
+    from .braintrust_log import BraintrustLog
+
+    provider.install()
+    return BraintrustLog(side, provider)
+
+
+def _exhaust(events: Iterable[object]) -> None:
+    for _ in events:
+        pass

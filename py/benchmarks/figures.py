@@ -1,16 +1,19 @@
 """The figures: each a small function that measures one thing once, on whichever side the process is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+
+from mistralai.client.models import ConversationResponse
+from pydantic import BaseModel
 
 from . import interpreters
-from .bench import Bench, Side
-from .provider import TWO_TOOL_CALLS, TWO_TOOLS, fresh_events, ready_chunks, ready_events
+from .answers import PLAIN, PLAIN_COMPLETION, TWO_TOOL_CALLS, fresh_events, ready_events, wire_chunks, with_tools
+from .bench import Bench, Consume, complete, start, stream
+from .sides import OPENTELEMETRY, Side
 
 
-_T = TypeVar("_T")
+_TEXT = "The brightest of the eighty cones might be the Puy de Dôme, 1,465 metres high and eleven thousand years old. "
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,13 @@ class Figure:
 
 
 TRACED = (Side.OURS, Side.SDK)
+BESIDE_FLOOR = (*TRACED, Side.FLOOR)
 STREAMED = (*TRACED, Side.UNTRACED)
-EVERY = (*TRACED, Side.FLOOR, Side.UNTRACED)
+EVERY = (*BESIDE_FLOOR, Side.UNTRACED)
+STREAMED_CHATS = (*TRACED, *OPENTELEMETRY)
+CHATS = (*BESIDE_FLOOR, *OPENTELEMETRY)
+# openinference knows no conversations.
+CONVERSATIONS = (*BESIDE_FLOOR, Side.NATIVE)
 
 FIGURES: dict[str, Figure] = {}
 
@@ -67,86 +75,212 @@ def figure(
     return add
 
 
-@figure("a plain call", "µs", sides=EVERY, at_most=75, at_most_floors=1.35, over_untraced=True)
+@figure("a plain call", "µs", sides=EVERY, at_most_floors=1.2, over_untraced=True)
 def plain_call(bench: Bench) -> float:
     """A conversation started, one message answered."""
-    with bench.logger():
+    with bench.traced():
         return bench.microseconds(bench.call)
 
 
-@figure("a call with two tools", "µs", sides=EVERY, at_most=230, over_untraced=True)
-def call_with_two_tools(bench: Bench) -> float:
-    """The same with a web search and a piece of code run on the way."""
-    with bench.logger():
-        return bench.microseconds(partial(bench.call, TWO_TOOLS))
+@figure("a call with 1 tool", "µs", sides=EVERY, over_untraced=True)
+def call_with_1_tool(bench: Bench) -> float:
+    """The same with a hosted tool run on the way."""
+    return _call_with_tools(bench, 1)
 
 
-@figure("records of a plain call", "", sides=(*TRACED, Side.FLOOR), repeats=1)
+@figure("a call with 4 tools", "µs", sides=EVERY, over_untraced=True)
+def call_with_4_tools(bench: Bench) -> float:
+    """The same with more of them."""
+    return _call_with_tools(bench, 4)
+
+
+@figure("a call with 16 tools", "µs", sides=EVERY, over_untraced=True)
+def call_with_16_tools(bench: Bench) -> float:
+    """The same with many."""
+    return _call_with_tools(bench, 16)
+
+
+@figure("a finished child", "µs", sides=BESIDE_FLOOR, at_most_floors=1.1)
+def finished_child(bench: Bench) -> float:
+    """One of these 16 tools, without its call."""
+    return (_call_with_tools(bench, 16) - plain_call(bench)) / 16
+
+
+def _call_with_tools(bench: Bench, count: int) -> float:
+    with bench.traced():
+        return bench.microseconds(partial(bench.call, with_tools(count)))
+
+
+@figure("records of a plain call", "", sides=BESIDE_FLOOR, repeats=1)
 def records_of_plain_call(bench: Bench) -> float:
     """The SDK's queue holds 25,000 records and then drops the oldest."""
-    with bench.logger():
+    with bench.traced():
         return bench.records(bench.call)
 
 
-@figure("records of a call with two tools", "", sides=(*TRACED, Side.FLOOR), repeats=1)
-def records_of_call_with_two_tools(bench: Bench) -> float:
+@figure("records of a call with 16 tools", "", sides=BESIDE_FLOOR, repeats=1)
+def records_of_call_with_16_tools(bench: Bench) -> float:
     """Every span that is logged in one record leaves room for another."""
-    with bench.logger():
-        return bench.records(partial(bench.call, TWO_TOOLS))
+    with bench.traced():
+        return bench.records(partial(bench.call, with_tools(16)))
 
 
-@figure("one of 20,000 stream events", "µs", sides=STREAMED, at_most=0.8, over_untraced=True)
-def stream_event(bench: Bench) -> float:
-    """Its share of the whole stream, opening and ending included."""
-    with bench.logger():
-        return bench.seconds(partial(bench.consume, ready_events(20_000))) / 20_000 * 1e6
+@figure("bytes sent of a plain call", "", sides=BESIDE_FLOOR, repeats=1)
+def bytes_of_plain_call(bench: Bench) -> float:
+    """The body of the request that brings them to Braintrust."""
+    with bench.traced():
+        return bench.sent_bytes(bench.call)
 
 
-@figure("20,000 deltas against 2,000", "times", sides=TRACED)
+@figure("bytes sent of a call with 16 tools", "", sides=BESIDE_FLOOR, repeats=1)
+def bytes_of_call_with_16_tools(bench: Bench) -> float:
+    """The same with many spans."""
+    with bench.traced():
+        return bench.sent_bytes(partial(bench.call, with_tools(16)))
+
+
+@figure("one of 100 stream events", "µs", sides=TRACED, at_most=0.6)
+def event_of_100(bench: Bench) -> float:
+    """What tracing adds to it, opening and ending left out."""
+    return _an_event(bench, bench.consume_events, 100)
+
+
+@figure("one of 10,000 stream events", "µs", sides=TRACED, at_most=0.6)
+def event_of_10_000(bench: Bench) -> float:
+    """The same in a longer stream."""
+    return _an_event(bench, bench.consume_events, 10_000)
+
+
+@figure("one of 200,000 stream events", "µs", sides=TRACED, at_most=0.6, repeats=1, slow=(Side.SDK,))
+def event_of_200_000(bench: Bench) -> float:
+    """The same in a very long one; the SDK's own module takes too long for it to do it unasked."""
+    return _an_event(bench, bench.consume_events, 200_000)
+
+
+@figure("one of 200,000 events against one of 100", "times", sides=TRACED, at_most=1.1, slow=(Side.SDK,))
 def growth(bench: Bench) -> float:
-    """Ten, where time grows as the number of events does."""
-    return _growth(bench, bench.consume, ready_events, 2_000)
-
-
-@figure("200,000 deltas against 20,000", "times", sides=TRACED, at_most=11, repeats=1, slow=(Side.SDK,))
-def long_growth(bench: Bench) -> float:
-    """The same for long streams; the SDK's own module takes too long for one to do it unasked."""
-    return _growth(bench, bench.consume, ready_events, 20_000)
+    """One, where time grows as the number of events does."""
+    return event_of_200_000(bench) / event_of_100(bench)
 
 
 @figure("memory at the peak of 5,000 events", "MiB", sides=STREAMED, at_most=0.3, over_untraced=True, repeats=1)
 def stream_memory(bench: Bench) -> float:
     """Events come and go one by one; what stays is what tracing keeps of them."""
-    with bench.logger():
-        bench.consume(fresh_events(10))
-        return bench.mebibytes(partial(bench.consume, fresh_events(5_000)))
+    with bench.traced():
+        bench.consume(partial(fresh_events, 10))
+        return bench.mebibytes(partial(bench.consume, partial(fresh_events, 5_000)))
+
+
+@figure("an event of 1,000 streams at once", "µs", sides=STREAMED, over_untraced=True, repeats=1)
+def concurrent_event(bench: Bench) -> float:
+    """Its share of streams of 350 events, a packet of each stream in turn, opening and ending included."""
+    with bench.traced():
+        consume = partial(bench.consume_many, 1_000, partial(ready_events, 350))
+        return bench.microseconds(consume, batches=0, repetitions=1) / 350_000
+
+
+@figure(
+    "memory at the peak of 1,000 streams",
+    "x their texts",
+    sides=STREAMED,
+    at_most=2,
+    over_untraced=True,
+    repeats=1,
+    slow=(Side.SDK,),
+)
+def concurrent_memory(bench: Bench) -> float:
+    """What tracing keeps of 1,000 texts of 8,400 characters, its log records included."""
+    with bench.traced():
+        bench.consume_many(10, partial(fresh_events, 10))
+        texts = 1_000 * 350 * 24 / 2**20
+        return bench.mebibytes(partial(bench.consume_many, 1_000, partial(fresh_events, 350))) / texts
 
 
 @figure("a plain chat.complete", "µs", sides=EVERY, at_most_floors=1.4, over_untraced=True)
 def plain_completion(bench: Bench) -> float:
     """One message answered by one message."""
-    with bench.logger():
+    with bench.traced():
         return bench.microseconds(bench.complete)
 
 
-@figure("records of a chat call with two tool calls", "", sides=(*TRACED, Side.FLOOR), repeats=1)
+@figure("records of a chat call with two tool calls", "", sides=BESIDE_FLOOR, repeats=1)
 def records_of_completion_with_two_tool_calls(bench: Bench) -> float:
     """Two for the call, and one for each function that the application is to run."""
-    with bench.logger():
+    with bench.traced():
         return bench.records(partial(bench.complete, TWO_TOOL_CALLS))
 
 
-@figure("one of 20,000 completion chunks", "µs", sides=STREAMED, at_most=1.5, over_untraced=True)
+@figure("one of 10,000 completion chunks", "µs", sides=TRACED, at_most=1.5)
 def completion_chunk(bench: Bench) -> float:
-    """Its share of the whole stream, opening and ending included."""
-    with bench.logger():
-        return bench.seconds(partial(bench.consume_chunks, ready_chunks(20_000))) / 20_000 * 1e6
+    """What tracing adds to it, opening and ending left out."""
+    return _an_event(bench, bench.consume_chunks, 10_000)
 
 
-@figure("20,000 chunks against 2,000", "times", sides=TRACED)
+@figure("one of 10,000 chunks against one of 100", "times", sides=TRACED)
 def completion_growth(bench: Bench) -> float:
-    """Ten, where time grows as the number of chunks does."""
-    return _growth(bench, bench.consume_chunks, ready_chunks, 2_000)
+    """One, where time grows as the number of chunks does."""
+    return completion_chunk(bench) / _an_event(bench, bench.consume_chunks, 100)
+
+
+def _an_event(bench: Bench, consume: Consume, count: int) -> float:
+    with bench.traced():
+        return bench.microseconds_an_event(consume, count)
+
+
+@figure("a chat.complete over HTTP", "µs", sides=CHATS)
+def completion_over_http(bench: Bench) -> float:
+    """What tracing adds to the real method of the client, answered below its HTTP."""
+    bench.provider.completion = PLAIN_COMPLETION
+    with bench.traced(_body(PLAIN_COMPLETION)):
+        return bench.microseconds_on_the_wire(complete)
+
+
+@figure("one of 200 chunks over HTTP", "µs", sides=STREAMED_CHATS)
+def chunk_over_http(bench: Bench) -> float:
+    """Its share of the whole stream, opening and ending included."""
+    with bench.traced(wire_chunks(200)):
+        return bench.microseconds_on_the_wire(stream, repetitions=3) / 200
+
+
+@figure("a plain call over HTTP", "µs", sides=CONVERSATIONS)
+def call_over_http(bench: Bench) -> float:
+    """What tracing adds to a conversation started, one message answered."""
+    return _call_over_http(bench, PLAIN)
+
+
+@figure("a call with 4 tools over HTTP", "µs", sides=CONVERSATIONS)
+def call_with_4_tools_over_http(bench: Bench) -> float:
+    """The same with hosted tools run on the way."""
+    return _call_over_http(bench, with_tools(4))
+
+
+def _call_over_http(bench: Bench, response: ConversationResponse) -> float:
+    bench.provider.response = response
+    with bench.traced(_body(response)):
+        return bench.microseconds_on_the_wire(start)
+
+
+def _body(response: BaseModel) -> bytes:
+    return response.model_dump_json().encode()
+
+
+@figure("a call with 10 MB of text", "ms", sides=EVERY, over_untraced=True)
+def large_call(bench: Bench) -> float:
+    """The plain call with a long input."""
+    with bench.traced():
+        return bench.microseconds(partial(bench.call, inputs=_ten_megabytes()), repetitions=1) / 1_000
+
+
+@figure("memory at the peak of 10 MB of text", "MiB", sides=EVERY, over_untraced=True, repeats=1)
+def large_call_memory(bench: Bench) -> float:
+    """What tracing adds to the text, which the application holds."""
+    with bench.traced():
+        bench.call()
+        return bench.mebibytes(partial(bench.call, inputs=_ten_megabytes()))
+
+
+def _ten_megabytes() -> str:
+    return _TEXT * (10_000_000 // len(_TEXT))
 
 
 @figure("a call without a logger", "µs", sides=EVERY, at_most=5, over_untraced=True)
@@ -158,7 +292,7 @@ def call_without_logger(bench: Bench) -> float:
 @figure("a stream opened without a logger", "µs", sides=STREAMED, at_most=5, over_untraced=True)
 def stream_without_logger(bench: Bench) -> float:
     """Opened and dropped, without an event."""
-    bench.provider.events = ()
+    bench.provider.events = lambda: iter(())
     return bench.microseconds(bench.open_stream)
 
 
@@ -184,11 +318,3 @@ def interpreter_start(_bench: Bench) -> float:
 def import_of_integration(_bench: Bench) -> float:
     """Beyond what the SDK loads for any integration."""
     return interpreters.import_milliseconds("braintrust.integrations.mistral", after="braintrust.integrations.base")
-
-
-def _growth(
-    bench: Bench, consume: Callable[[Iterator[_T]], None], ready: Callable[[int], Iterator[_T]], few: int
-) -> float:
-    with bench.logger():
-        short, long = (bench.seconds(partial(consume, ready(count))) for count in (few, 10 * few))
-        return long / short

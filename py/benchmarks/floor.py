@@ -15,7 +15,8 @@ from mistralai.client.chat import Chat
 from mistralai.client.conversations import Conversations
 from mistralai.client.models import ChatCompletionResponse, ConversationResponse, ToolCall, ToolExecutionEntry
 
-from .provider import MODEL
+from .answers import MODEL
+from .provider import Provider
 
 
 _Response = TypeVar("_Response")
@@ -33,12 +34,22 @@ class Rows:
     tools: list[dict[str, Any]]
 
 
-def install() -> None:
-    """Make ``Conversations.start`` and ``Chat.complete`` log their rows."""
+def install(provider: Provider) -> None:
+    """Make ``Conversations.start`` and ``Chat.complete`` log the rows of what this provider answers."""
     start = _logging(
-        Conversations.start, "mistral.beta.conversations.start", SpanTypeAttribute.TASK, "inputs", rows_of
+        Conversations.start,
+        "mistral.beta.conversations.start",
+        SpanTypeAttribute.TASK,
+        "inputs",
+        _once(rows_of, lambda: provider.response),
     )
-    complete = _logging(Chat.complete, "mistral.chat.complete", SpanTypeAttribute.LLM, "messages", rows_of_completion)
+    complete = _logging(
+        Chat.complete,
+        "mistral.chat.complete",
+        SpanTypeAttribute.LLM,
+        "messages",
+        _once(rows_of_completion, lambda: provider.completion),
+    )
     cast(Any, Conversations).start = start
     cast(Any, Chat).complete = complete
 
@@ -48,10 +59,9 @@ def _logging(
     name: str,
     span_type: SpanTypeAttribute,
     parameter: str,
-    rows_of_response: Callable[[_Response], Rows],
+    known: Callable[[], Rows],
 ) -> Callable[..., _Response]:
     """A method that answers as this one does and logs the rows, with this parameter as its input."""
-    known: dict[int, Rows] = {}
 
     def call(resource: object, **request: Any) -> _Response:
         started = time.time()
@@ -60,7 +70,7 @@ def _logging(
         )
         response = answer(resource, **request)
         ended = time.time()
-        rows = known.get(id(response)) or known.setdefault(id(response), rows_of_response(response))
+        rows = known()
         for tool in rows.tools:
             span.start_span(**tool, internal=_PROVENANCE)
         metrics = {**rows.metrics, "end": ended, "duration": ended - started}
@@ -68,6 +78,18 @@ def _logging(
         return response
 
     return call
+
+
+def _once(read: Callable[[_Response], Rows], ready: Callable[[], _Response]) -> Callable[[], Rows]:
+    """Return what gives the rows of the ready-made response of the moment, read once."""
+    known: dict[int, tuple[_Response, Rows]] = {}
+
+    def rows() -> Rows:
+        response = ready()
+        # With the response, whose id may be another's once it is garbage.
+        return (known.get(id(response)) or known.setdefault(id(response), (response, read(response))))[1]
+
+    return rows
 
 
 def rows_of(response: ConversationResponse) -> Rows:

@@ -1,4 +1,4 @@
-"""The measured samples as medians, as a table and as a file."""
+"""The measured samples as medians and ratios, as a table and as a file."""
 
 import json
 import os
@@ -6,17 +6,21 @@ import platform
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from pathlib import Path
 
-from .bench import Side
 from .figures import Figure
+from .sides import Side
 
 
-_HEADINGS = ("", "ours", "SDK's", "floor", "untraced", "ours/floor", "SDK's/ours", "  to reach")
-_WIDTHS = (-44, 9, 9, 9, 9, 12, 12, -30)
+_COLUMNS = (Side.OURS, Side.FLOOR, Side.SDK, Side.NATIVE, Side.OPENINFERENCE, Side.UNTRACED)
+_HEADINGS = ("", "ours", "floor", "SDK's", "native", "openinference", "untraced", "ours/floor", "  to reach")
+_WIDTHS = (-54, 9, 9, 17, 17, 17, 10, 12, -30)
 
-_PACKAGES = ("braintrust", "braintrust-mistral", "mistralai", "pydantic", "wrapt")
+_NOTES = """\
+* what it takes longer than the same call or stream untraced; the untraced column is what that takes
+(2x): twice what ours takes; floor: bare start_span and log of the same rows; SDK's: the module that the Braintrust SDK
+brings; native: the Mistral client's own OpenTelemetry tracing; openinference: openinference-instrumentation-mistralai;
+both with an exporter in memory"""
 
 
 @dataclass(frozen=True)
@@ -60,26 +64,51 @@ class Line:
             "target": self.figure.target(),
             "reached": self.reached(),
             "medians": {side.value: self.median(side) for side in self.samples},
+            "times_ours": {side.value: self.ratio(side, Side.OURS) for side in self.samples},
+            "ours_in_floors": self.ratio(Side.OURS, Side.FLOOR),
             "samples": {side.value: list(samples) for side, samples in self.samples.items()},
         }
 
 
-def text(lines: Sequence[Line]) -> str:
-    """Everything for a reader."""
-    rows = [_HEADINGS, *(tuple(_cells(line)) for line in lines)]
-    table = ["".join(map(_aligned, row, _WIDTHS)).rstrip() for row in rows]
-    notes = [
-        "* what it takes longer than the same call or stream untraced; the untraced column is what that takes",
-        "SDK's: the module that the Braintrust SDK brings; floor: bare start_span and log of the same rows",
-    ]
-    about = [f"{name} {value}" for name, value in (_machine() | _versions()).items()]
-    return "\n".join([*table, "", *notes, ", ".join(about)])
+@dataclass(frozen=True)
+class Report:
+    """All that was measured, where, and with what."""
+
+    lines: Sequence[Line]
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+
+    def about(self) -> str:
+        """The machine and the versions in words."""
+        return ", ".join(f"{name} {value}" for name, value in [*self.machine.items(), *self.versions.items()])
+
+    def as_text(self) -> str:
+        """Everything for a reader."""
+        rows = [_HEADINGS, *(tuple(_cells(line)) for line in self.lines)]
+        table = ["".join(map(_aligned, row, _WIDTHS)).rstrip() for row in rows]
+        return "\n".join([*table, "", _NOTES, self.about()])
+
+    def as_json(self) -> str:
+        """Everything for a program, samples included."""
+        figures = [line.as_json() for line in self.lines]
+        return json.dumps({"machine": self.machine, "versions": self.versions, "figures": figures}, indent=2) + "\n"
 
 
-def write_json(lines: Sequence[Line], path: Path) -> None:
-    """Everything for a program, samples included."""
-    report = {"machine": _machine(), "versions": _versions(), "figures": [line.as_json() for line in lines]}
-    path.write_text(json.dumps(report, indent=2) + "\n")
+def machine() -> dict[str, str]:
+    """Return what the figures were taken on."""
+    return {
+        "CPU": _processor(),
+        "cores": str(os.cpu_count()),
+        platform.python_implementation(): platform.python_version(),
+        "on": platform.system(),
+    }
+
+
+def number(value: float | None) -> str:
+    """Return a measured value as a reader wants it."""
+    if value is None:
+        return "-"
+    return f"{value:,.{0 if abs(value) >= 100 or value == int(value) else 2}f}"
 
 
 def _median(samples: Sequence[float]) -> float | None:
@@ -90,29 +119,16 @@ def _cells(line: Line) -> Iterator[str]:
     figure = line.figure
     star = " *" if figure.over_untraced and Side.UNTRACED in line.samples else ""
     yield figure.title + (f", {figure.unit}" if figure.unit else "") + star
-    yield from (_number(line.median(side)) for side in Side)
-    yield _number(line.ratio(Side.OURS, Side.FLOOR))
-    yield _number(line.ratio(Side.SDK, Side.OURS))
+    for side in _COLUMNS:
+        ratio = line.ratio(side, Side.OURS)
+        is_compared = ratio is not None and side in (Side.SDK, Side.NATIVE, Side.OPENINFERENCE)
+        yield number(line.median(side)) + (f" ({number(ratio)}x)" if is_compared else "")
+    yield number(line.ratio(Side.OURS, Side.FLOOR))
     yield "  " + figure.target() + {True: ": reached", False: ": MISSED", None: ""}[line.reached()]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.{0 if abs(value) >= 100 or value == int(value) else 2}f}"
 
 
 def _aligned(cell: str, width: int) -> str:
     return cell.ljust(-width) if width < 0 else cell.rjust(width)
-
-
-def _machine() -> dict[str, str]:
-    return {
-        "CPU": _processor(),
-        "cores": str(os.cpu_count()),
-        platform.python_implementation(): platform.python_version(),
-        "on": platform.system(),
-    }
 
 
 def _processor() -> str:
@@ -122,8 +138,3 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _versions() -> dict[str, str]:
-    found = {distribution.name: distribution.version for distribution in distributions()}
-    return {name: found[name] for name in _PACKAGES if name in found}

@@ -4,10 +4,24 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import distributions
 from types import TracebackType
 
-from .bench import Bench, Side, SideError
+from .bench import Bench
 from .figures import FIGURES
+from .sides import Side, SideError
+
+
+_PACKAGES = (
+    "braintrust",
+    "braintrust-mistral",
+    "mistralai",
+    "httpx2",
+    "pydantic",
+    "wrapt",
+    "opentelemetry-sdk",
+    "openinference-instrumentation-mistralai",
+)
 
 
 class WorkerError(Exception):
@@ -15,9 +29,9 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A process of one side, idle until it is asked."""
+    """A process of one side, idle until it is asked, run by this Python."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, python: str) -> None:
         self.side = side
         # Whatever the caller's environment says, nothing goes to Braintrust and imports find their bytecode.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BRAINTRUST_")}
@@ -25,16 +39,16 @@ class Worker:
         if side is not Side.OURS:
             environment["BRAINTRUST_MISTRAL_OVERLAY"] = "0"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, side.value],
+            [python, "-m", __name__, side.value],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
 
-    def wait(self) -> None:
-        """Wait until it is idle."""
-        self._line("preparing itself")
+    def wait(self) -> dict[str, str]:
+        """Wait until it is idle, and return the versions of what it measures with."""
+        return json.loads(self._line("preparing itself"))
 
     def measure(self, title: str) -> float:
         """Have it measure the figure of this title once."""
@@ -63,11 +77,16 @@ def main(side: Side) -> None:
     """Measure what standard input asks for until it ends."""
     try:
         bench = Bench(side)
-        print("ready", flush=True)
+        print(json.dumps(_versions()), flush=True)
         for line in sys.stdin:
             print(json.dumps(FIGURES[line.strip()].measure(bench)), flush=True)
     except SideError as reason:
         sys.exit(str(reason))
+
+
+def _versions() -> dict[str, str]:
+    found = {distribution.name: distribution.version for distribution in distributions()}
+    return {name: found[name] for name in _PACKAGES if name in found}
 
 
 if __name__ == "__main__":
