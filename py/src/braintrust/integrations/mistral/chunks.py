@@ -6,7 +6,7 @@ from .payloads import is_given
 
 
 # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
-MOST_PIECES = 128
+MOST_PIECES = 32
 
 
 class Pieces:
