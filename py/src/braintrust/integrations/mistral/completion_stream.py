@@ -128,7 +128,8 @@ class _Choice:
         logprobs = {name: {"content": tokens} for name, tokens in self._logprobs.items()}
         if self._has_several:
             return {**self._fields, **logprobs, "messages": messages}
-        return {**self._fields, **logprobs, "message": messages[0]}
+        # None, where its chunks could not be read.
+        return {**self._fields, **logprobs, "message": next(iter(messages), None)}
 
     def _in_order(self) -> "list[_Message]":
         return [self._messages[place] for place in sorted(self._messages)]
@@ -140,15 +141,17 @@ class _Message:
     Attributes:
         content: its content so far.
         calls: its tool calls so far, in the order in which they began.
+        has_output: whether anything came that a reader would see.
     """
 
-    __slots__ = ("_fields", "_has_content", "_open", "calls", "content")
+    __slots__ = ("_fields", "_has_content", "_open", "calls", "content", "has_output")
 
     def __init__(self) -> None:
         self._fields: _Fields = {"role": "assistant"}
         self.content = Content()
         self._has_content = False
         self.calls: list[_ToolCall] = []
+        self.has_output = False
         # The latest of each index, or place in the delta, and by their ids those that have one.
         self._open: dict[int | str, _ToolCall] = {}
 
@@ -156,11 +159,6 @@ class _Message:
     def awaits_text(self) -> bool:
         """Whether a string would continue the content."""
         return self.content.text_index == 0
-
-    @property
-    def has_output(self) -> bool:
-        """Whether anything came that a reader would see."""
-        return bool(self.calls) or (self._has_content and not is_empty(self.content.value()))
 
     def take(self, delta: _Fields, now: float) -> None:
         """Fold the fields of a delta."""
@@ -170,9 +168,11 @@ class _Message:
                 # The last delta is an empty text, whatever came before.
                 if part != "" or not self._has_content:
                     self.content.add(part)
+                self.has_output = self.has_output or not is_empty(part)
             self._has_content = True
         for place, call in enumerate(calls or ()):
             self._take_call(call, place, now)
+            self.has_output = True
         self._fields.update(delta)
 
     def finish(self) -> _Fields:

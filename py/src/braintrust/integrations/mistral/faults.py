@@ -33,12 +33,12 @@ def report_fault() -> None:
     kind, error, traceback = sys.exc_info()
     if kind is None or error is None:
         return
-    fault = (kind, *_origin(traceback))
-    if fault in _reported or len(_reported) >= _MAX_REPORTED:
-        return
-    _reported.add(fault)
     # Logging calls the application's handlers, which may raise.
     with contextlib.suppress(Exception):
+        fault = (kind, *_origin(traceback))
+        if fault in _reported or len(_reported) >= _MAX_REPORTED:
+            return
+        _reported.add(fault)
         _logger.warning("Tracing a Mistral call failed; the call itself is not affected.", exc_info=error)
 
 

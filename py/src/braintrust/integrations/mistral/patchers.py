@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 
 from . import audio, classifiers, completions, conversations, embeddings, ocr, responses, runs
+from .faults import guarded
 from .operations import Operation
+from .patching import OncePatcher
 from .tracing import Wrapper, traced, traced_async, want_llm_spans
 
 
@@ -52,7 +54,7 @@ RESOURCES = (
 """Every traced resource. A further one is a further row."""
 
 
-class MethodPatcher(FunctionWrapperPatcher):
+class MethodPatcher(OncePatcher):
     """Patches one method of a resource's class, or of one client's resource, at most once."""
 
     @classmethod
@@ -63,8 +65,9 @@ class MethodPatcher(FunctionWrapperPatcher):
     @classmethod
     def wrap_target(cls, target: Any) -> Any:
         """Patch one resource object, unless its class or the object itself is patched already."""
-        method = getattr(target, cls.target_path.rpartition(".")[2], None)
-        return target if cls.has_patch_marker(method) else super().wrap_target(target)
+        with cls.lock:
+            method = getattr(target, cls.target_path.rpartition(".")[2], None)
+            return target if cls.has_patch_marker(method) else super().wrap_target(target)
 
 
 def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> list[type[FunctionWrapperPatcher]]:
@@ -143,9 +146,9 @@ def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
         for name in resource.path.split("."):
             target = getattr(target, name, None)
         if any(hasattr(target, method) for method in resource.operations):
-            patcher.wrap_target(target)
+            guarded(patcher.wrap_target, target, fallback=target)
             if llm_spans is not None:
-                want_llm_spans(target, llm_spans)
+                guarded(want_llm_spans, target, llm_spans, fallback=None)
             found = True
     if not found:
         raise TypeError(

@@ -1,17 +1,18 @@
 """Client-side runs as one trace: the run's span, the requests below it, and the functions it executes, live."""
 
 import contextlib
+import contextvars
 import dataclasses
 import functools
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from braintrust.integrations.base import FunctionWrapperPatcher
 from braintrust.span_types import SpanTypeAttribute
 
 from .faults import guarded
 from .metadata import known, own_arguments, request_metadata
 from .operations import Arrival, CallKey, Child, Outcome, Request
+from .patching import OncePatcher
 from .payloads import Loggable, parsed, plain
 from .pending import PendingCalls
 from .spans import CallSpan, is_tracing
@@ -56,19 +57,20 @@ def read_response(
     return Outcome(output, metadata, metrics, error=turns[-1].error if turns else None)
 
 
-@contextlib.contextmanager
-def _inside(span: CallSpan, run: Turns | None) -> Generator[None, None, None]:
-    """Make this the current span for the block, and its requests those of this run, if any."""
-    token = current_run.set(run)
-    span.set_current()
-    try:
-        yield
-    finally:
-        # A coroutine that nobody waits for any more is closed wherever the garbage collector runs: that is the context
-        # of someone else, where nothing was set.
-        with contextlib.suppress(ValueError):
-            current_run.reset(token)
-            span.unset_current()
+def _enter(span: CallSpan, run: Turns | None) -> contextlib.AbstractContextManager[object]:
+    """Make this the current span, and requests those of this run, if any, until what is returned is left."""
+    inside = contextlib.ExitStack()
+    inside.callback(guarded, _leave, span, current_run.set(run), fallback=None)
+    guarded(span.set_current, fallback=None)
+    return inside
+
+
+def _leave(span: CallSpan, token: contextvars.Token[Turns | None]) -> None:
+    # A coroutine that nobody waits for any more is closed wherever the garbage collector runs: that is the context
+    # of someone else, where nothing was set.
+    with contextlib.suppress(ValueError):
+        current_run.reset(token)
+        span.unset_current()
 
 
 class Run:
@@ -93,9 +95,13 @@ class Run:
         guarded(run.take_decisions, arguments, fallback=None)
         return run
 
-    def active(self) -> contextlib.AbstractContextManager[None]:
-        """Make the requests of the block this run's, and its span their parent."""
-        return _inside(self.span, self.turns)
+    def enter(self) -> contextlib.AbstractContextManager[object]:
+        """Make requests this run's, and its span their parent, until what is returned is left."""
+        return _enter(self.span, self.turns)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the span with what came of the run, and with what the caller saw if that is an exception."""
+        self.span.close(self.outcome, error=error)
 
     def outcome(self) -> Outcome:
         """Return what came of the run so far."""
@@ -149,21 +155,21 @@ class RunStream(AsyncTracedStream):
     async def aclose(self) -> None:
         """Close the generator."""
         await self._step(self.__wrapped__.aclose())
-        self._self_lifecycle.end()
+        guarded(self._self_lifecycle.end, fallback=None)
 
     async def _step(self, step: Awaitable[Any]) -> Any:
         if getattr(self.__wrapped__, "ag_running", False):
             # Refused, as another task waits for the step before; that one goes on.
             return await step
         try:
-            with self._self_run.active():
+            with guarded(self._self_run.enter, fallback=contextlib.nullcontext()):
                 return await step
         except StopAsyncIteration:
-            self._self_lifecycle.end()
+            guarded(self._self_lifecycle.end, fallback=None)
             raise
         except BaseException as error:
             guarded(self._self_run.failed, error, fallback=None)
-            self._self_lifecycle.end(error)
+            guarded(self._self_lifecycle.end, error, fallback=None)
             raise
 
 
@@ -173,13 +179,13 @@ async def trace_run(wrapped: Callable[..., Any], instance: Any, args: tuple[Any,
     if run is None:
         return await wrapped(*args, **kwargs)
     try:
-        with run.active():
+        with guarded(run.enter, fallback=contextlib.nullcontext()):
             result = await wrapped(*args, **kwargs)
     except BaseException as error:
         guarded(run.failed, error, fallback=None)
-        run.span.close(run.outcome, error=error)
+        guarded(run.close, error, fallback=None)
         raise
-    run.span.close(run.outcome)
+    guarded(run.close, fallback=None)
     return result
 
 
@@ -191,14 +197,14 @@ async def trace_run_stream(
     if run is None:
         return await wrapped(*args, **kwargs)
     try:
-        with run.active():
+        with guarded(run.enter, fallback=contextlib.nullcontext()):
             stream = await wrapped(*args, **kwargs)
     except BaseException as error:
-        run.span.close(run.outcome, error=error)
+        guarded(run.close, error, fallback=None)
         raise
     traced = guarded(RunStream, stream, run, fallback=None)
     if traced is None:
-        run.span.close(run.outcome)
+        guarded(run.close, fallback=None)
         return stream
     return traced
 
@@ -226,9 +232,9 @@ class _Function:
         """Open the span of a function that is about to be executed."""
         return cls(run, own_arguments(method, named, positional))
 
-    def active(self) -> contextlib.AbstractContextManager[None]:
-        """Make the span the current one for the block, whose requests are the function's own and not the run's."""
-        return _inside(self._span, None)
+    def enter(self) -> contextlib.AbstractContextManager[object]:
+        """Make the span the current one, and requests the function's own and not the run's, until that is left."""
+        return _enter(self._span, None)
 
     def failed(self, error: BaseException) -> None:
         """End the span with what the function raised, around which the SDK puts an exception of its own."""
@@ -304,16 +310,16 @@ async def _trace_function(
     if function is None:
         return await wrapped(*args, **kwargs)
     try:
-        with function.active():
+        with guarded(function.enter, fallback=contextlib.nullcontext()):
             entry = await wrapped(**function.arguments)
     except BaseException as error:
-        function.failed(error)
+        guarded(function.failed, error, fallback=None)
         raise
     guarded(function.returned, entry, fallback=None)
     return entry
 
 
-class _FunctionsPatcher(FunctionWrapperPatcher):
+class _FunctionsPatcher(OncePatcher):
     """Patches the execution of one function by a run, when the first run begins.
 
     `create_function_result` is the smallest function that all supported versions have: it executes one call, of a

@@ -1,5 +1,6 @@
 """Opening, closing and nesting spans; aligning Mistral's clock with ours."""
 
+import os
 import threading
 import time
 import traceback
@@ -33,15 +34,19 @@ def is_tracing() -> bool:
 
 
 class CallSpan:
-    """The span of one call from open to close, which happens exactly once, from whichever thread comes first."""
+    """The span of one call from open to close, which happens exactly once, from whichever thread comes first.
 
-    __slots__ = ("_closing", "_is_stream", "_span", "_start")
+    A forked child has copies of its parent's spans, which only the parent closes.
+    """
+
+    __slots__ = ("_closing", "_is_stream", "_process", "_span", "_start")
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         self._start = time.time()
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
         self._is_stream = False
+        self._process = os.getpid()
         self._span = start_span(
             name=name,
             type=span_type,
@@ -55,11 +60,11 @@ class CallSpan:
 
     def set_current(self) -> None:
         """Make this the current span."""
-        guarded(self._span.set_current, fallback=None)
+        self._span.set_current()
 
     def unset_current(self) -> None:
         """Make that the current span which was so before `set_current`, in the same context."""
-        guarded(self._span.unset_current, fallback=None)
+        self._span.unset_current()
 
     def expect_events(self) -> None:
         """Take note that what comes of the call comes in a stream, and may be answered before that is over."""
@@ -73,8 +78,8 @@ class CallSpan:
 
     @property
     def is_closed(self) -> bool:
-        """Whether someone closed the span, or is about to."""
-        return self._closing.locked()
+        """Whether someone closed the span or is about to, or it is another process that will."""
+        return self._closing.locked() or self._process != os.getpid()
 
     def close(
         self,
@@ -93,7 +98,7 @@ class CallSpan:
             first_output: when the first output of a stream arrived, in Unix seconds.
             at: when the call ended, in Unix seconds; now if left out.
         """
-        if not self._closing.acquire(blocking=False):
+        if self._process != os.getpid() or not self._closing.acquire(blocking=False):
             return
         end = time.time() if at is None else at
         is_logged = False

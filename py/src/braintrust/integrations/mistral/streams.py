@@ -6,12 +6,13 @@ alone, which only its face refers to: when the face goes, so does the lifecycle,
 
 import atexit
 import contextlib
+import functools
 import os
 import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ else:
 class StreamLifecycle:
     """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
 
-    __slots__ = ("__weakref__", "_accumulator", "_process", "_read", "_request", "_span", "fold", "next_event")
+    __slots__ = ("__weakref__", "_accumulator", "_read", "_request", "_span", "fold", "next_event")
 
     def __init__(
         self, read: ResponseReader, request: Mapping[str, Loggable], span: CallSpan, accumulator: Accumulator
@@ -42,7 +43,6 @@ class StreamLifecycle:
         self._request = request
         self._span = span
         self._accumulator = accumulator
-        self._process = os.getpid()
         # Called for every event: bound once, and by the faces themselves.
         self.fold = accumulator.add
         _open_streams.watch(self)
@@ -55,18 +55,18 @@ class StreamLifecycle:
             error: what the caller saw, if the stream did not just end.
             at: when it ended, in Unix seconds; now if left out.
         """
+        first_output = guarded(lambda: self._accumulator.first_output, fallback=None)
+        self._span.close(self._outcome, error=error, first_output=first_output, at=at)
         _open_streams.forget(self)
-        self._span.close(self._outcome, error=error, first_output=self._accumulator.first_output, at=at)
 
-    @contextlib.contextmanager
-    def closing(self, error: BaseException | None = None) -> Generator[None, None, None]:
-        """End the stream after the block, with `error` or with what the block raises."""
-        try:
-            yield
-        except BaseException as raised:
-            self.end(raised)
-            raise
-        self.end(error)
+    def closing(self, error: BaseException | None = None) -> contextlib.AbstractContextManager[object]:
+        """Return what ends the stream after a block, with `error` or with what the block raises."""
+        block = contextlib.ExitStack()
+        block.push(functools.partial(guarded, self._left, error, fallback=None))
+        return block
+
+    def _left(self, error: BaseException | None, _kind: object, raised: BaseException | None, _: object) -> None:
+        self.end(error if raised is None else raised)
 
     def _outcome(self) -> Outcome:
         response = self._accumulator.response()
@@ -75,8 +75,8 @@ class StreamLifecycle:
     def __del__(self) -> None:
         # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:
         # logging here could wait for that lock forever. So someone else does it.
-        # A forked child drops copies of its parent's streams, which only the parent may end.
-        if not self._span.is_closed and self._process == os.getpid():
+        span = getattr(self, "_span", None)
+        if span is not None and not span.is_closed:
             _open_streams.abandon(self, time.time())
 
 
@@ -118,7 +118,7 @@ class _OpenStreams:
         thread.start()
         self._thread = thread
         # After the SDK's logger registered its own: the last registered runs first, and that one flushes.
-        atexit.register(self.end_all)
+        atexit.register(guarded, self.end_all, fallback=None)
 
     def _run(self) -> None:
         while (abandoned := self._abandoned.get()) is not None:
@@ -155,10 +155,10 @@ class TracedStream(ObjectProxy):
         try:
             event = lifecycle.next_event()
         except StopIteration:
-            lifecycle.end()
+            guarded(lifecycle.end, fallback=None)
             raise
         except BaseException as error:
-            lifecycle.end(error)
+            guarded(lifecycle.end, error, fallback=None)
             raise
         try:
             lifecycle.fold(event)
@@ -173,7 +173,7 @@ class TracedStream(ObjectProxy):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Any:
-        with self._self_lifecycle.closing(error):
+        with guarded(self._self_lifecycle.closing, error, fallback=contextlib.nullcontext()):
             return self.__wrapped__.__exit__(kind, error, traceback)
 
     @property
@@ -182,7 +182,7 @@ class TracedStream(ObjectProxy):
         close: Callable[..., Any] = self.__wrapped__.close
 
         def traced_close(*args: Any, **kwargs: Any) -> Any:
-            with self._self_lifecycle.closing():
+            with guarded(self._self_lifecycle.closing, fallback=contextlib.nullcontext()):
                 return close(*args, **kwargs)
 
         return traced_close
@@ -204,10 +204,10 @@ class AsyncTracedStream(ObjectProxy):
         try:
             event = await lifecycle.next_event()
         except StopAsyncIteration:
-            lifecycle.end()
+            guarded(lifecycle.end, fallback=None)
             raise
         except BaseException as error:
-            lifecycle.end(error)
+            guarded(lifecycle.end, error, fallback=None)
             raise
         try:
             lifecycle.fold(event)
@@ -222,7 +222,7 @@ class AsyncTracedStream(ObjectProxy):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Any:
-        with self._self_lifecycle.closing(error):
+        with guarded(self._self_lifecycle.closing, error, fallback=contextlib.nullcontext()):
             return await self.__wrapped__.__aexit__(kind, error, traceback)
 
     @property
@@ -231,7 +231,7 @@ class AsyncTracedStream(ObjectProxy):
         close: Callable[..., Any] = self.__wrapped__.close
 
         async def traced_close(*args: Any, **kwargs: Any) -> Any:
-            with self._self_lifecycle.closing():
+            with guarded(self._self_lifecycle.closing, fallback=contextlib.nullcontext()):
                 return await close(*args, **kwargs)
 
         return traced_close

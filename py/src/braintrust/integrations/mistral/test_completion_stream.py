@@ -550,6 +550,17 @@ def completions(draw: st.DrawFn) -> Streamed:
     return Streamed(response, chunks)
 
 
+def test_a_choice_whose_chunks_cannot_be_read_costs_no_other() -> None:
+    accumulator = accumulated([chunk(choice({"content": "Rye."}))])
+    unreadable = parsed(chunk(choice({"content": "Oats."}, index=1)))
+    unreadable.data.choices[0].delta = SimpleNamespace(content=None)
+    with pytest.raises(AttributeError):
+        accumulator.add(unreadable)
+    response: Any = plain(accumulator.response())
+    first, second = response["choices"]
+    assert (first["message"]["content"], second["message"]) == ("Rye.", None)
+
+
 @settings(deadline=None)
 @given(completions())
 def test_any_response_cut_into_any_chunks_logs_what_it_would_have_logged_unstreamed(completion: Streamed) -> None:

@@ -1148,6 +1148,9 @@ def fork_under_an_open_stream() -> None:
         signal.alarm(60)
         # The child's first stream of its own starts its thread: one more that could end the parent's.
         assert len(list(half_read_stream())) == 2
+        # As `with` does, and what it inherited goes first.
+        if hasattr(stream, "close"):
+            stream.close()
         del stream
         gc.collect()
         return

@@ -31,9 +31,9 @@ def traced(operation: Operation) -> Wrapper:
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            traced_call.failed(error)
+            guarded(traced_call.failed, error, fallback=None)
             raise
-        return traced_call.returned(result)
+        return guarded(traced_call.returned, result, fallback=result)
 
     return call
 
@@ -48,9 +48,9 @@ def traced_async(operation: Operation) -> Wrapper:
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            traced_call.failed(error)
+            guarded(traced_call.failed, error, fallback=None)
             raise
-        return traced_call.returned(result)
+        return guarded(traced_call.returned, result, fallback=result)
 
     return call
 
@@ -100,18 +100,19 @@ class TracedCall:
 
     def returned(self, result: Any) -> Any:
         """Return what the caller gets: `result` itself, or the traced stream around it."""
-        if self._make_accumulator is not None:
-            stream = guarded(self._stream, self._make_accumulator, result, fallback=None)
-            if stream is not None:
-                return stream
-        self._span.close(lambda: self._read(result, self._request, {}))
-        return result
+        make_accumulator = self._make_accumulator
+        if make_accumulator is None or not guarded(isinstance, result, (Iterator, AsyncIterator), fallback=False):
+            self._span.close(lambda: self._read(result, self._request, {}))
+            return result
+        stream = guarded(self._stream, make_accumulator, result, fallback=None)
+        if stream is None:
+            # Unread, it is no response.
+            self._span.close(Outcome)
+            return result
+        return stream
 
-    def _stream(self, make_accumulator: Callable[[], Accumulator], result: Any) -> Any:
-        """Return the traced stream around `result`, or `None` where that is no stream."""
-        if not isinstance(result, (Iterator, AsyncIterator)):
-            return None
+    def _stream(self, make_accumulator: Callable[[], Accumulator], stream: Any) -> Any:
         accumulator = make_accumulator()
         if self._turn is not None:
             self._turn.follow(accumulator, self._request)
-        return traced_stream(result, StreamLifecycle(self._read, self._request, self._span, accumulator))
+        return traced_stream(stream, StreamLifecycle(self._read, self._request, self._span, accumulator))
