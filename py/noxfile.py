@@ -130,7 +130,10 @@ def local(session: nox.Session, mistral: str) -> None:
 def endurance(session: nox.Session) -> None:
     """Test what tracing survives, in minutes; ``ENDURANCE=full nox -s endurance`` takes its time."""
     install(session, "test", "local", mistral=NEWEST_MISTRAL)
-    pytest(session, "endurance", mistral=NEWEST_MISTRAL)
+    # These look at all that their process holds, and want it to themselves.
+    alone = ["endurance/test_conversations.py", "endurance/test_outages.py"]
+    pytest(session, *alone, mistral=NEWEST_MISTRAL)
+    pytest(session, "endurance", *(f"--ignore={file}" for file in alone), mistral=NEWEST_MISTRAL)
 
 
 @nox.session

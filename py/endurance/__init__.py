@@ -1,1 +1,1 @@
-"""What tracing survives: many conversations, faults at both ends, outages; seeded, over real sockets."""
+"""What tracing survives: many conversations, outages, processes that fork and die, faults of our own, any payload."""

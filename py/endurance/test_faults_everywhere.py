@@ -1,0 +1,222 @@
+"""A fault at every one of our own functions in turn: the application does not notice, and its spans end.
+
+Two kinds of functions are found while the applications run without a fault: those that a run never comes to, and those
+that the application, the Mistral client or the interpreter calls itself, so that nothing of ours is above them.
+"""
+
+import os
+import sys
+import sysconfig
+import threading
+from types import FrameType
+from typing import Any, NamedTuple
+
+import braintrust
+import pytest
+from braintrust.integrations.mistral import MistralIntegration
+
+from endurance.applications import APPLICATIONS, Application
+from endurance.injection import Place, broken, functions, place_of
+from endurance.observation import Observed, observe
+from endurance.plan import IS_FULL
+from endurance.replay import Mistral, Replay, remember_models
+from endurance.run_applications import RUN_APPLICATIONS
+from local import LocalMistral
+
+
+FUNCTIONS = functions()
+
+ONCE = frozenset(
+    {
+        "completions._operations",
+        "conversations._conversation",
+        "conversations._lookup",
+        "operations.from_plain",
+        "patchers.Resource.all_wrappers",
+        "patchers._camel_case",
+        "patchers._method_patchers",
+        "patchers._resource_patcher",
+        "patching.OncePatcher.patch",
+        "patching._renew_lock",
+        "pending.EarlySettlements._renew_lock",
+        "pending.PendingCalls.__init__",
+        "pending.PendingCalls._renew_lock",
+        "streams._OpenStreams.__init__",
+        "streams._OpenStreams._reset",
+        "tracing.traced",
+        "tracing.traced_async",
+    }
+)
+"""What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
+
+Patching runs with the first client-side run, too, and what renews a lock or begins anew in a forked child.
+"""
+
+NOT_TRACING = frozenset(
+    {
+        # A protocol, an abstract method, an accumulator that is given no events.
+        "operations.Accumulator.first_output",
+        "operations.Accumulator.arrivals",
+        "operations.Accumulator.add",
+        "operations.Accumulator.response",
+        "chunks.Chunk.finish",
+        "turns.Turns.add",
+        # For whoever imports them.
+        "genai.format_input_message",
+        "genai.format_output_message",
+        "genai.format_output_entries",
+        "genai.format_tool_definition",
+        "pending.PendingCalls.__len__",
+    }
+)
+"""What no application comes to."""
+
+GUARD = frozenset({"faults.guarded", "faults.report_fault", "faults._origin"})
+"""The guard itself: there is no second one."""
+
+PARTS_OF_CALLS = frozenset({"runs.RunStream._step"})
+"""What the methods that are called from outside have in common."""
+
+IN_FINALIZERS = frozenset({"spans.CallSpan.is_closed", "streams._OpenStreams.abandon"})
+"""A finalizer must not log, as it may run inside of a lock of logging: the interpreter reports what it raises."""
+
+ENDS = frozenset(
+    {
+        "spans.CallSpan.close",
+        "streams.StreamLifecycle.end",
+        "tracing.TracedCall.failed",
+        "tracing.TracedCall.returned",
+        "runs.Run.close",
+        "runs._Function.failed",
+        "runs._Function.returned",
+        "streams._OpenStreams.end_all",
+    }
+)
+"""What has a span ended, and nothing else does: without it the span stays open."""
+
+_LIBRARIES = (
+    sysconfig.get_paths()["stdlib"] + os.sep,
+    os.path.dirname(str(braintrust.__file__)) + os.sep,
+)
+
+
+class Case(NamedTuple):
+    """An application with what it does where there is no fault.
+
+    Attributes:
+        untraced: what it sees without tracing.
+        traced: what it sees and logs with it.
+        reached: the functions of ours that it comes to.
+        exposed: those of them that are called from outside.
+    """
+
+    application: Application
+    replay: Replay
+    untraced: Any
+    traced: Observed
+    reached: frozenset[Place]
+    exposed: frozenset[Place]
+
+    def observe(self, *, is_traced: bool) -> Observed:
+        return observe(lambda: self.application(self.replay.client()), is_traced=is_traced)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    assert MistralIntegration.setup()
+    remember_models()
+    with LocalMistral(pace=0.0) as mistral:
+        return [_case(application, Replay(mistral.url)) for application in [*APPLICATIONS, *RUN_APPLICATIONS]]
+
+
+def _case(application: Application, replay: Replay) -> Case:
+    case = Case(application, replay, None, Observed(), frozenset(), frozenset())
+    untraced = case.observe(is_traced=False)
+    ours, reached, exposed = frozenset(FUNCTIONS.values()), set[Place](), set[Place]()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        place = place_of(frame.f_code)
+        if place in ours:
+            reached.add(place)
+            caller = _caller(frame)
+            if caller is None or "/integrations/mistral/" not in caller.f_code.co_filename:
+                exposed.add(place)
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    threading.settrace(note)
+    try:
+        traced = case.observe(is_traced=True)
+    finally:
+        sys.settrace(before)
+        threading.settrace(before)  # type: ignore[arg-type]
+    return Case(application, replay, untraced.results, traced, frozenset(reached), frozenset(exposed))
+
+
+def _caller(frame: FrameType) -> FrameType | None:
+    """Return the frame that called a function, libraries in between aside."""
+    caller = frame.f_back
+    while caller is not None and _is_library(caller.f_code.co_filename):
+        caller = caller.f_back
+    return caller
+
+
+def _is_library(file: str) -> bool:
+    if "/integrations/mistral/" in file:
+        return False
+    return file.startswith(_LIBRARIES[1]) or (file.startswith(_LIBRARIES[0]) and "site-packages" not in file)
+
+
+def test_without_a_fault_the_applications_see_what_they_see_untraced(cases: list[Case]) -> None:
+    for case in cases:
+        assert not isinstance(case.untraced, Exception), case.untraced
+        assert case.traced.results == case.untraced
+        assert (case.traced.warnings, case.traced.noise) == ([], [])
+        assert all(ends == 1 or span.startswith("tool: ") for span, ends in case.traced.ends.values())
+
+
+@pytest.mark.skipif(
+    not (hasattr(braintrust, "set_span_customizers") and "responses" in Mistral.__annotations__),
+    reason="only with the newest SDKs there is something for every function to do",
+)
+def test_every_function_is_reached_or_it_is_known_why_not(cases: list[Case]) -> None:
+    reached = frozenset[Place]().union(*(case.reached for case in cases))
+    unreached = {name for name, place in FUNCTIONS.items() if place not in reached}
+    assert unreached - ONCE - GUARD == NOT_TRACING
+    assert not (ONCE | GUARD | NOT_TRACING | IN_FINALIZERS | ENDS) - FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ONCE | NOT_TRACING | GUARD])
+def test_a_fault_at(name: str, cases: list[Case]) -> None:
+    """The application sees the same, the fault is told once, and every span ends."""
+    place = FUNCTIONS[name]
+    meeting = [case for case in cases if place in case.reached]
+    if not IS_FULL:
+        meeting = meeting[:1]
+    for case in meeting:
+        with broken(place):
+            observed = case.observe(is_traced=True)
+        if name in PARTS_OF_CALLS or any(place in other.exposed for other in cases):
+            _assert_told_by_others(observed, case)
+        else:
+            _assert_unnoticed(name, observed, case)
+
+
+def _assert_told_by_others(observed: Observed, case: Case) -> None:
+    """The fault is not swallowed: the application sees it, or it is told to whoever reads the process's errors."""
+    assert observed.results != case.untraced or observed.noise or observed.warnings
+
+
+def _assert_unnoticed(name: str, observed: Observed, case: Case) -> None:
+    assert observed.results == case.untraced
+    if name in IN_FINALIZERS:
+        assert observed.noise
+        return
+    assert observed.noise == []
+    faults = [str(record.exc_info[1]) for record in observed.warnings if record.exc_info]
+    # A value that could not be made plain says so where it would have stood.
+    assert faults == ["injected"] or (faults == [] and "RuntimeError" in repr(observed.rows))
+    if name not in ENDS:
+        for span, ends in observed.ends.values():
+            # The application's function calls end when they are logged, and anew when their results are sent.
+            assert ends == 1 or (ends == 2 and span.startswith("tool: ")), span
