@@ -1,7 +1,5 @@
 """Usage as metrics."""
 
-from collections.abc import Mapping
-
 from .payloads import Loggable
 
 
@@ -22,18 +20,10 @@ def usage_metrics(usage: Loggable) -> dict[str, float]:
     What the API did not report is absent, never zero. Every other number keeps its name, so that a counter which
     Mistral adds shows up by itself; those of `prompt_tokens_details` are `prompt_cached_tokens` and so on.
     """
-    if not isinstance(usage, dict):
-        return {}
-    metrics = _counts(usage)
-    for name, details in usage.items():
-        if name in _DETAILS and isinstance(details, dict):
-            metrics.update({f"{_DETAILS[name]}_{detail}": count for detail, count in _counts(details).items()})
+    metrics: dict[str, float] = {}
+    for name, count in usage.items() if isinstance(usage, dict) else ():
+        if type(count) is int or type(count) is float:
+            metrics[_METRIC_NAMES.get(name, name)] = count
+        elif name in _DETAILS:
+            metrics.update({f"{_DETAILS[name]}_{detail}": number for detail, number in usage_metrics(count).items()})
     return metrics
-
-
-def _counts(usage: Mapping[str, Loggable]) -> dict[str, float]:
-    return {
-        _METRIC_NAMES.get(name, name): count
-        for name, count in usage.items()
-        if type(count) is int or type(count) is float
-    }
