@@ -11,8 +11,12 @@ from typing import Any
 from unittest import mock
 
 import braintrust
-from mistralai.client import Mistral
-from mistralai.extra.run.context import RunContext
+
+
+try:
+    from mistralai.client import Mistral
+except ImportError:
+    from mistralai import Mistral  # 1.x
 
 
 QUESTION = "Where does the ferry leave?"
@@ -71,6 +75,8 @@ class Application:
         self._conversations.start(agent_id="handoff", inputs=QUESTION)
 
     def a_run(self) -> None:
+        from mistralai.extra.run.context import RunContext
+
         async def run() -> None:
             async with RunContext(model="function-call") as context:
 
