@@ -249,5 +249,7 @@ APPLICATIONS: dict[str, Callable[[], Any]] = {
 
 def main() -> None:
     """Run the application that the command line names."""
+    # A shell has what it starts in the background ignore this one, and Python leaves that as it is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     braintrust.init_logger(project="processes")
     APPLICATIONS[sys.argv[1]]()
