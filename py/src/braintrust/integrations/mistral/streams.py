@@ -77,6 +77,9 @@ class StreamLifecycle:
         # logging here could wait for that lock forever. So someone else does it.
         span = getattr(self, "_span", None)
         if span is not None and not span.is_closed:
+            # The SDK's stream goes here, as it would untraced: its event loop does not bear that in another thread.
+            with contextlib.suppress(AttributeError):
+                del self.next_event
             _open_streams.abandon(self, time.time())
 
 

@@ -953,6 +953,21 @@ def test_a_stream_outlives_its_event_loop(spans: LoggedSpans, make_client: MakeC
     assert_one_span_that_ended_once(spans, A_WORD)
 
 
+def test_the_sdks_stream_goes_where_it_was_dropped_and_not_in_the_thread_that_ends_the_span(
+    spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    stream = start(make_client(lambda request: answer_stream(HELLO)))
+    next(stream)
+    gone = weakref.ref(stream.__wrapped__)
+    with spans.memory.lock:
+        # The span cannot be logged now: that thread has to wait.
+        del stream
+        gc.collect()
+        assert gone() is None
+    wait_for_abandoned_streams(spans, make_client)
+    assert all(has_end(row) for row in spans.pop())
+
+
 def test_streams_abandoned_by_many_threads_all_end(spans: LoggedSpans, make_client: MakeClient) -> None:
     def abandon() -> None:
         for _ in range(10):
