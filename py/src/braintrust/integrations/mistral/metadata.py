@@ -78,9 +78,10 @@ def unix_time(timestamp: Loggable) -> float | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _parameters(function: Callable[..., Any], is_bound: bool = False) -> tuple[str, ...] | None:
-    """Return the names of a function's parameters, the instance aside, or `None` where it takes any."""
+def _parameters(function: Callable[..., Any], is_bound: bool = False) -> dict[str, None] | None:
+    """Return the names of a function's parameters in order, the instance aside, or `None` where it takes any."""
     parameters = list(inspect.signature(function).parameters.values())[is_bound:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
-    return tuple(parameter.name for parameter in parameters)
+    # Looked into for every argument of every call.
+    return dict.fromkeys(parameter.name for parameter in parameters)
