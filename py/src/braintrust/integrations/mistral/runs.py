@@ -340,7 +340,7 @@ class _FunctionsPatcher(OncePatcher):
         Raises:
             AttributeError: if this version of the SDK does not have it.
         """
-        if not (cls.is_patched(None, None) or cls.patch(None, None)):
+        if not cls.patch(None, None):
             raise AttributeError(f"{cls.target_module} has no {cls.target_path}: functions of runs get no spans")
 
 
