@@ -26,7 +26,8 @@ def with_llm_spans(request: Request, read: ResponseReader) -> ResponseReader:
     def read_all(response: object, metadata: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
         outcome = read(response, metadata, arrivals)
         entries = dicts(outcome.output)
-        calls = {index: _call(request, entries, index, arrivals.get(index)) for index in _messages(entries)}
+        asked, about = chat_messages(request), request.metadata or {}
+        calls = {index: _call(asked, about, entries, index, arrivals.get(index)) for index in _messages(entries)}
         if len(calls) == 1 and not any(entry.get("type") in _BETWEEN_CALLS for entry in entries):
             # The sum is that of one call, and of no other.
             calls = {index: call._replace(metrics=outcome.metrics) for index, call in calls.items()}
@@ -93,9 +94,15 @@ def _messages(entries: Sequence[_Entry]) -> list[int]:
     return [index for index, entry in enumerate(entries) if entry.get("type") == "message.output"]
 
 
-def _call(request: Request, entries: Sequence[_Entry], index: int, arrival: Arrival | None) -> Child:
-    """Return the model call that wrote the message at `index`."""
-    entry, metadata = entries[index], request.metadata or {}
+def _call(
+    asked: list[_Message],
+    metadata: Mapping[str, Loggable],
+    entries: Sequence[_Entry],
+    index: int,
+    arrival: Arrival | None,
+) -> Child:
+    """Return the model call that wrote the message at `index`; `asked` and `metadata` are the request's."""
+    entry = entries[index]
     (message,) = _message(entry)
     tool_calls: list[Loggable] = []
     for following in entries[index + 1 :]:
@@ -109,7 +116,7 @@ def _call(request: Request, entries: Sequence[_Entry], index: int, arrival: Arri
     return Child(
         name=f"message: {model}" if model else "message",
         span_type=SpanTypeAttribute.LLM,
-        input=[*chat_messages(request), *entry_messages(entries[:index])],
+        input=[*asked, *entry_messages(entries[:index])],
         output=[{"index": 0, "message": message}],
         metadata=known(
             {
