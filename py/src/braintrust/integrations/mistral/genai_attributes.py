@@ -10,6 +10,7 @@ from braintrust.logger import BaseAttachment
 
 from .faults import guarded
 from .genai import bytes_in_memory, span_attributes
+from .spans import INSTRUMENTATION
 
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class GenAIAttributes(SpanCustomizer):
 def _is_ours(context: Any) -> bool:
     origin = context.get("span_origin") if isinstance(context, dict) else None
     instrumentation = origin.get("instrumentation") if isinstance(origin, dict) else None
-    return isinstance(instrumentation, dict) and instrumentation.get("name") == "mistral-auto"
+    return isinstance(instrumentation, dict) and instrumentation.get("name") == INSTRUMENTATION
 
 
 def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:

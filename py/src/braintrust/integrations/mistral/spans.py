@@ -19,7 +19,10 @@ from .pending import EarlySettlements, PendingCalls
 # A proxy's error page may be long.
 _MOST_OF_A_BODY = 10_000
 
-_PROVENANCE: SpanInternalOptions = {"instrumentation": "mistral-auto"}
+INSTRUMENTATION = "mistral-auto"
+"""What the spans of this integration name as their origin."""
+
+_PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 
 pending_calls: PendingCalls[Span] = PendingCalls()
 """The spans of the function calls of this process that wait for their results."""
