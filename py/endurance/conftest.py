@@ -1,24 +1,18 @@
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import braintrust
 import pytest
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import MistralIntegration
-from braintrust.integrations.mistral import faults as faults_module
+from braintrust.integrations.mistral.conftest import reported_faults
 from braintrust.util import LazyValue
 
 from endurance.plan import IS_FULL
 from endurance.records import Ends
+from endurance.replay import made_once, serializers
 from local import LocalBraintrust, LocalMistral
-
-
-try:
-    from mistralai.client.utils import serializers
-except ImportError:
-    from mistralai.utils import serializers  # 1.x
 
 
 pytest.register_assert_rewrite("endurance.checks")
@@ -33,19 +27,7 @@ def instrumented() -> None:
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
     """What the guard reported: a test that finds something here has found a fault of ours."""
-    records: list[logging.LogRecord] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            records.append(record)
-
-    monkeypatch.setattr(faults_module, "_reported", set())
-    collector = Collector(level=logging.WARNING)
-    logger = logging.getLogger("braintrust.integrations.mistral")
-    logger.addHandler(collector)
-    yield records
-    logger.removeHandler(collector)
-    assert not records, "\n".join(logging.Formatter().format(record) for record in records)
+    yield from reported_faults(monkeypatch)
 
 
 @pytest.fixture
@@ -61,16 +43,8 @@ def quick_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     The models are the same, and half of the time goes into them. The full form takes that time.
     """
-    make, made = vars(serializers)["create_model"], {}
-
-    def make_once(name: str, *, body: Any, **settings: Any) -> Any:
-        model = made.get((name, body))
-        if model is None:
-            model = made[name, body] = make(name, body=body, **settings)
-        return model
-
     if not IS_FULL:
-        monkeypatch.setattr(serializers, "create_model", make_once)
+        monkeypatch.setattr(serializers, "create_model", made_once(vars(serializers)["create_model"]))
 
 
 @contextlib.contextmanager

@@ -99,7 +99,12 @@ def _recorded(request: Any) -> _Answer:
 
 def remember_models() -> None:
     """Have the SDK make a pydantic model for each type once, and not for each event: most of its time goes there."""
-    make, made = vars(serializers)["create_model"], {}
+    setattr(serializers, "create_model", made_once(vars(serializers)["create_model"]))  # noqa: B010 - it is not exported
+
+
+def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the SDK's `create_model` with a memory: the same model for the same type."""
+    made: dict[tuple[str, Any], Any] = {}
 
     def create_model(name: str, **fields: Any) -> Any:
         try:
@@ -111,4 +116,4 @@ def remember_models() -> None:
             # Not every type can be a key.
             return make(name, **fields)
 
-    setattr(serializers, "create_model", create_model)  # noqa: B010 - it is not exported
+    return create_model

@@ -46,9 +46,8 @@ except ImportError:
     import httpx
 
 
-@pytest.fixture(autouse=True)
-def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
-    """What the guard reported. A test that expects a fault removes it from the list; any other fails the test."""
+def reported_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """Yield what the guard reports from now on, and fail on what is still in that list in the end."""
     records: list[logging.LogRecord] = []
 
     class Collector(logging.Handler):
@@ -61,6 +60,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]
     yield records
     logging.getLogger("braintrust.integrations.mistral").removeHandler(collector)
     assert not records, "\n".join(logging.Formatter().format(record) for record in records)
+
+
+@pytest.fixture(autouse=True)
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
+    """What the guard reported. A test that expects a fault removes it from the list; any other fails the test."""
+    yield from reported_faults(monkeypatch)
 
 
 class LoggedSpans:
