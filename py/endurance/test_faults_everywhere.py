@@ -29,11 +29,11 @@ FUNCTIONS = functions()
 ONCE = frozenset(
     {
         "completions._operations",
-        "conversations._conversation",
-        "conversations._lookup",
+        "llm_spans.with_llm_spans",
+        "metadata.request_reader",
+        "metadata.with_stream",
         "operations.from_plain",
         "patchers.Resource.all_wrappers",
-        "patchers._camel_case",
         "patchers._method_patchers",
         "patchers._resource_patcher",
         "patching.OncePatcher.patch",
@@ -59,7 +59,7 @@ NOT_TRACING = frozenset(
         "operations.Accumulator.arrivals",
         "operations.Accumulator.add",
         "operations.Accumulator.response",
-        "chunks.Chunk.finish",
+        "chunks._Chunk.finish",
         "turns.Turns.add",
         # For whoever imports them.
         "genai.format_input_message",

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from braintrust.integrations.mistral import MistralIntegration, patchers, streams
 from braintrust.integrations.mistral.genai import span_attributes
-from braintrust.integrations.mistral.llm_spans import with_llm_spans
-from braintrust.integrations.mistral.operations import Operation, Request
+from braintrust.integrations.mistral.operations import Operation, Request, read_stream
 from braintrust.integrations.mistral.payloads import MAX_DEPTH, parsed, plain
 from braintrust.integrations.mistral.spans import CallSpan
 from hypothesis import HealthCheck, given, settings
@@ -117,7 +116,7 @@ def read_traced(operation: Operation, events: Iterable[Any]) -> list[bool]:
     """Read events through a traced stream, and return whether each came out as itself."""
     assert operation.accumulator is not None
     span = CallSpan(operation.span_name, operation.span_type, Request())
-    lifecycle = streams.StreamLifecycle(operation.response, {}, span, operation.accumulator())
+    lifecycle = streams.StreamLifecycle(operation.response, Request(), span, operation.accumulator())
     kept = list(events)
     stream = streams.traced_stream(iter(kept), lifecycle)
     return [came is event for came, event in zip(stream, kept, strict=True)]
@@ -138,10 +137,10 @@ PLAIN_READERS = sorted(path for path, operation in OPERATIONS.items() if hasattr
 @fuzzed
 @given(response=PAYLOADS, request=st.dictionaries(NAMES, PAYLOADS, max_size=3))
 def test_whatever_a_response_is_it_can_be_read(path: str, response: Any, request: dict[str, Any]) -> None:
-    OPERATIONS[path].response(response, {}, {})
+    OPERATIONS[path].response(response, Request())
     reader = OPERATIONS[path].with_llm_spans
     if reader is not None:
-        reader(Request(response, request), OPERATIONS[path].response)({"outputs": response}, {}, {})
+        reader({"outputs": response}, Request(response, request))
 
 
 @pytest.mark.parametrize("path", sorted(OPERATIONS))
@@ -331,7 +330,7 @@ def test_ten_times_the_events_are_ten_times_the_work(name: str) -> None:
             accumulator = operation.accumulator()
             for event in events:
                 accumulator.add(event)
-            operation.response(accumulator.response(), {}, accumulator.arrivals)
+            read_stream(accumulator, operation.response, Request())
 
         return fold
 
@@ -351,7 +350,7 @@ VALUES: dict[str, Callable[[int], Any]] = {
 }
 READINGS: dict[str, Callable[[Any], Any]] = {
     "plain": plain,
-    "response": lambda value: OPERATIONS["beta.conversations.start"].response(value, {}, {}),
+    "response": lambda value: OPERATIONS["beta.conversations.start"].response(value, Request()),
     "attributes": lambda value: span_attributes(
         {"span_attributes": {"name": "mistral.chat.complete"}, "input": value, "output": value, "metadata": {}}
     ),
@@ -397,8 +396,9 @@ def test_however_deep_a_value_is_what_is_logged_of_it_is_not(reading: str) -> No
         assert parsed(text) == text
     elif reading == "llm spans":
         entries = [{"type": "message.output", "content": value}]
-        read_all = with_llm_spans(Request(value), OPERATIONS["beta.conversations.start"].response)
-        (call,) = read_all({"outputs": entries}, {}, {}).children
+        read_all = OPERATIONS["beta.conversations.start"].with_llm_spans
+        assert read_all is not None
+        (call,) = read_all({"outputs": entries}, Request(value)).children
         assert depth_of(call.output) <= MAX_DEPTH + 5
     else:
         result = READINGS[reading](value)

@@ -1,7 +1,6 @@
 """What transcriptions and generated speech log: the audio as an attachment, the text, the seconds."""
 
 import base64
-import functools
 import io
 import mimetypes
 from collections.abc import Mapping
@@ -12,8 +11,8 @@ from braintrust.span_types import SpanTypeAttribute
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
 from .faults import guarded
 from .media import bytes_attachment
-from .metadata import known, request_metadata, response_metadata
-from .operations import Arrival, Operation, Outcome, Request, from_plain
+from .metadata import known, request_metadata, request_reader, response_metadata, with_stream
+from .operations import Operation, Outcome, Request, from_plain
 from .payloads import Loggable, is_given, plain
 from .usage import usage_metrics
 
@@ -22,12 +21,12 @@ _AUDIO = {"file", "file_url", "file_id"}
 _SUBTYPES = {"mp3": "mpeg"}
 
 
-def read_transcription_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
+def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `complete` or `stream` log: the file, its URL or its id, and the parameters."""
     content = known({name: plain(arguments.get(name), name) for name in ("file_url", "file_id")})
     if is_given(arguments.get("file")):
         content["file"] = guarded(_file, arguments["file"], fallback="<unreadable file>")
-    metadata = {**request_metadata(arguments, _AUDIO), "stream": stream}
+    metadata = request_metadata(arguments, _AUDIO)
     references = metadata.get("speaker_references")
     if isinstance(references, dict):
         # Their keys are the names of speakers, which do not say that base64 follows.
@@ -36,9 +35,7 @@ def read_transcription_request(arguments: Mapping[str, Any], *, stream: bool) ->
 
 
 @from_plain
-def read_transcription(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
+def read_transcription(response: dict[str, Loggable]) -> Outcome:
     """Return what a `TranscriptionResponse` logs."""
     segments = response.get("segments")
     metadata = {
@@ -53,17 +50,11 @@ def read_transcription(
     )
 
 
-def read_speech_request(arguments: Mapping[str, Any]) -> Request:
-    """Return what the arguments of `complete` log."""
-    metadata = request_metadata(arguments, {"input"})
-    return Request(plain(arguments.get("input")), {**metadata, "stream": arguments.get("stream") is True})
-
-
-def read_speech(response: Any, request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
+def read_speech(response: Any, request: Request) -> Outcome:
     """Return what a `SpeechResponse` logs: its audio as an attachment, of the type that was asked for."""
     fields: Mapping[str, Any] = response if isinstance(response, Mapping) else vars(response)
     data = base64.b64decode(fields["audio_data"])
-    audio_format = request.get("response_format")
+    audio_format = request.metadata.get("response_format")
     content_type = f"audio/{_SUBTYPES.get(audio_format, audio_format)}" if isinstance(audio_format, str) else None
     attachment = bytes_attachment(data, content_type)
     output: dict[str, Loggable] = {
@@ -113,25 +104,24 @@ def _read(content: Any) -> bytes | None:
 
 
 TRANSCRIPTIONS = {
-    "complete": Operation(
-        "mistral.audio.transcriptions.complete",
+    method: Operation(
+        f"mistral.audio.transcriptions.{method}",
         SpanTypeAttribute.LLM,
-        functools.partial(read_transcription_request, stream=False),
+        with_stream(read_transcription_request, streams=accumulator is not None),
         read_transcription,
-    ),
-    "stream": Operation(
-        "mistral.audio.transcriptions.stream",
-        SpanTypeAttribute.LLM,
-        functools.partial(read_transcription_request, stream=True),
-        read_transcription,
-        TranscriptionAccumulator,
-    ),
+        accumulator,
+    )
+    for method, accumulator in (("complete", None), ("stream", TranscriptionAccumulator))
 }
 """The traced methods of `client.audio.transcriptions`."""
 
 SPEECH = {
     "complete": Operation(
-        "mistral.audio.speech.complete", SpanTypeAttribute.LLM, read_speech_request, read_speech, SpeechAccumulator
+        "mistral.audio.speech.complete",
+        SpanTypeAttribute.LLM,
+        with_stream(request_reader("input")),
+        read_speech,
+        SpeechAccumulator,
     )
 }
 """The traced methods of `client.audio.speech`; with `stream=True` the one method streams."""

@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from .chunks import Pieces
@@ -11,8 +10,6 @@ from .operations import Arrival
 
 class TranscriptionAccumulator:
     """The response that a transcription's events add up to."""
-
-    arrivals: Mapping[int, Arrival] = {}
 
     def __init__(self) -> None:
         self.first_output: float | None = None
@@ -48,11 +45,13 @@ class TranscriptionAccumulator:
         text = self._text.value() or "".join(segment.text for segment in self._segments)
         return {"text": text, "language": self._language, "segments": self._segments or None}
 
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return none: it has no children."""
+        return {}
+
 
 class SpeechAccumulator:
     """The response that the events of generated speech add up to."""
-
-    arrivals: Mapping[int, Arrival] = {}
 
     def __init__(self) -> None:
         self.first_output: float | None = None
@@ -74,3 +73,7 @@ class SpeechAccumulator:
         """Return the events so far as a `SpeechResponse` in plain form, with the usage, which that does not have."""
         audio = base64.b64encode(self._audio).decode()
         return {"audio_data": audio, "usage": self._usage}
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return none: it has no children."""
+        return {}

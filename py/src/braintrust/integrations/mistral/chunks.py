@@ -47,8 +47,8 @@ class Content:
 
     def __init__(self) -> None:
         # In order of arrival, with the content_index each came under; and the latest of each content_index.
-        self._chunks: list[tuple[int, Chunk]] = []
-        self._open: dict[int, Chunk] = {}
+        self._chunks: list[tuple[int, _Chunk]] = []
+        self._open: dict[int, _Chunk] = {}
         self.text_index: int | None = None
         self.text = Pieces()
         self.recent = self.text.recent
@@ -57,12 +57,12 @@ class Content:
         """Fold a delta: a string or one chunk."""
         chunk = self._open.get(index)
         if chunk is None or not chunk.take(content):
-            if isinstance(chunk, TextChunk) and not chunk.text.value():
+            if isinstance(chunk, _TextChunk) and not chunk.text.value():
                 # An empty first delta announced a message, not a text.
                 chunk.is_announcement = True
-            chunk = self._open[index] = make_chunk(content)
+            chunk = self._open[index] = _make_chunk(content)
             self._chunks.append((index, chunk))
-        if isinstance(chunk, TextChunk):
+        if isinstance(chunk, _TextChunk):
             self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
         else:
             self.text_index = None
@@ -70,8 +70,8 @@ class Content:
     def value(self) -> Any:
         """Return the content: a string where it is one text that came as strings, else a list of chunks."""
         in_order = sorted(self._chunks, key=lambda item: item[0])
-        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, TextChunk) and chunk.is_announcement)]
-        if len(chunks) == 1 and isinstance(chunks[0], TextChunk) and chunks[0].bare:
+        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, _TextChunk) and chunk.is_announcement)]
+        if len(chunks) == 1 and isinstance(chunks[0], _TextChunk) and chunks[0].bare:
             return chunks[0].text.value()
         return [chunk.finish() for chunk in chunks]
 
@@ -101,7 +101,7 @@ class Arguments:
         return None if self._text is None else self._text.value()
 
 
-class Chunk:
+class _Chunk:
     """One chunk of a message's content while its deltas arrive."""
 
     __slots__ = ()
@@ -115,7 +115,7 @@ class Chunk:
         raise NotImplementedError
 
 
-class TextChunk(Chunk):
+class _TextChunk(_Chunk):
     """A text, of strings or of text chunks."""
 
     __slots__ = ("bare", "is_announcement", "text")
@@ -142,14 +142,14 @@ class TextChunk(Chunk):
         return {"type": "text", "text": self.text.value()}
 
 
-class _ThinkingChunk(Chunk):
+class _ThinkingChunk(_Chunk):
     """A thinking chunk, whose `thinking` is a list of chunks; recorded ones hold texts."""
 
     __slots__ = ("_fields", "_parts")
 
     def __init__(self, content: Any) -> None:
         self._fields: dict[str, Any] = {}
-        self._parts: list[Chunk] = []
+        self._parts: list[_Chunk] = []
         self.take(content)
 
     def take(self, content: Any) -> bool:
@@ -158,7 +158,7 @@ class _ThinkingChunk(Chunk):
         thinking = _field(content, "thinking")
         for part in thinking if isinstance(thinking, list) else [thinking]:
             if part is not None and not (self._parts and self._parts[-1].take(part)):
-                self._parts.append(make_chunk(part))
+                self._parts.append(_make_chunk(part))
         for name in ("signature", "closed"):
             if is_given(_field(content, name)):
                 self._fields[name] = _field(content, name)
@@ -168,7 +168,7 @@ class _ThinkingChunk(Chunk):
         return {"type": "thinking", "thinking": [part.finish() for part in self._parts], **self._fields}
 
 
-class _WholeChunk(Chunk):
+class _WholeChunk(_Chunk):
     """A chunk that comes in one piece: a citation, a file, an image, and whatever comes next."""
 
     __slots__ = ("_content",)
@@ -180,10 +180,10 @@ class _WholeChunk(Chunk):
         return self._content
 
 
-def make_chunk(content: Any) -> Chunk:
+def _make_chunk(content: Any) -> _Chunk:
     """Return the chunk that a delta's content begins."""
     if _text(content) is not None:
-        return TextChunk(content)
+        return _TextChunk(content)
     if _field(content, "type") == "thinking":
         return _ThinkingChunk(content)
     return _WholeChunk(content)

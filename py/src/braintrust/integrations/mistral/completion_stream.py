@@ -5,7 +5,6 @@ in pieces, as texts do. Where Mistral ran tools itself, a choice has several mes
 """
 
 import time
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from .chunks import MOST_PIECES, Arguments, Content, Pieces, is_empty
@@ -24,20 +23,14 @@ _NO_ID = "null"
 class CompletionAccumulator:
     """The response that a completion's chunks add up to, folded in constant work and memory per chunk."""
 
-    __slots__ = ("_arrivals", "_choices", "_fields", "_text", "first_output")
+    __slots__ = ("_choices", "_fields", "_text", "first_output")
 
     def __init__(self) -> None:
         self.first_output: float | None = None
         self._fields: _Fields = {}
         self._choices: dict[int, _Choice] = {}
-        self._arrivals: dict[int, Arrival] = {}
         # The choice that the last chunk went to, and its content if that is where the next text goes.
         self._text: tuple[int, Content] | None = None
-
-    @property
-    def arrivals(self) -> Mapping[int, Arrival]:
-        """When the pieces of each tool call arrived, by its number in the response; filled by `response`."""
-        return self._arrivals
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `CompletionEvent`s."""
@@ -65,10 +58,15 @@ class CompletionAccumulator:
 
     def response(self) -> _Fields:
         """Return the chunks so far as a `ChatCompletionResponse` in plain form, with the SDK's chunks inside."""
-        choices = [self._choices[index] for index in sorted(self._choices)]
-        calls = [call for choice in choices for call in choice.tool_calls()]
-        self._arrivals = {number: call.arrival for number, call in enumerate(calls)}
-        return {**self._fields, "choices": [choice.finish() for choice in choices]}
+        return {**self._fields, "choices": [choice.finish() for choice in self._in_order()]}
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return when the pieces of each tool call arrived, by its number in the response."""
+        calls = [call for choice in self._in_order() for call in choice.tool_calls()]
+        return {number: call.arrival for number, call in enumerate(calls)}
+
+    def _in_order(self) -> "list[_Choice]":
+        return [self._choices[index] for index in sorted(self._choices)]
 
     def _add(self, chunk: Any) -> None:
         now = time.time()

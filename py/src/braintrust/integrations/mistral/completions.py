@@ -1,49 +1,37 @@
 """What a chat, agents or fim completion logs: its request, its choices, and the tool calls in them as child spans."""
 
-import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
 from .completion_stream import CompletionAccumulator
-from .metadata import known, request_metadata, response_metadata
-from .operations import Arrival, Child, Operation, Outcome, Request, from_plain
+from .metadata import known, request_metadata, request_reader, response_metadata, with_stream
+from .operations import Child, Operation, Outcome, Request, RequestReader, from_plain
 from .payloads import Loggable, dicts, parsed, plain
 from .usage import usage_metrics
 
 
-def read_chat_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
-    """Return what the arguments of a chat or agents completion log."""
-    return Request(plain(arguments.get("messages")), _metadata(arguments, {"messages"}, stream))
-
-
-def read_fim_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
+def read_fim_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of a fim completion log."""
     content = known({name: plain(arguments.get(name)) for name in ("prompt", "suffix")})
-    return Request(content, _metadata(arguments, {"prompt", "suffix"}, stream))
+    return Request(content, request_metadata(arguments, {"prompt", "suffix"}))
 
 
 @from_plain
-def read_response(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
-    """Return what a `ChatCompletionResponse` logs; `arrivals`, by tool call, is empty for an unstreamed one."""
+def read_response(response: dict[str, Loggable]) -> Outcome:
+    """Return what a `ChatCompletionResponse` logs."""
     choices = response.get("choices")
     return Outcome(
         output=choices,
         metadata=response_metadata(response),
         metrics=usage_metrics(response.get("usage")),
-        children=list(_children(dicts(choices), arrivals)),
+        children=list(_children(dicts(choices))),
     )
 
 
-def _metadata(arguments: Mapping[str, Any], content: set[str], stream: bool) -> dict[str, Loggable]:
-    return {**request_metadata(arguments, content), "stream": stream or arguments.get("stream") is True}
-
-
-def _children(choices: list[dict[str, Loggable]], arrivals: Mapping[int, Arrival]) -> Iterator[Child]:
+def _children(choices: list[dict[str, Loggable]]) -> Iterator[Child]:
     """Yield the tool calls of all choices as child spans."""
     number = itertools.count()
     for place, choice in enumerate(choices):
@@ -66,16 +54,16 @@ def _children(choices: list[dict[str, Loggable]], arrivals: Mapping[int, Arrival
                 input=parsed(function.get("arguments")),
                 output=results.get(str(call["id"])) if "id" in call else None,
                 metadata=known(metadata),
-                arrival=arrivals.get(next(number)),
+                place=next(number),
             )
 
 
-def _operations(resource: str, read_request: Callable[..., Request]) -> dict[str, Operation]:
+def _operations(resource: str, read_request: RequestReader) -> dict[str, Operation]:
     return {
         method: Operation(
             f"mistral.{resource}.{method}",
             SpanTypeAttribute.LLM,
-            functools.partial(read_request, stream=method == "stream"),
+            with_stream(read_request, streams=method == "stream"),
             read_response,
             CompletionAccumulator,
         )
@@ -83,10 +71,10 @@ def _operations(resource: str, read_request: Callable[..., Request]) -> dict[str
     }
 
 
-CHAT = _operations("chat", read_chat_request)
+CHAT = _operations("chat", request_reader("messages"))
 """The traced methods of `client.chat`; `parse` and `parse_stream` go through them."""
 
-AGENTS = _operations("agents", read_chat_request)
+AGENTS = _operations("agents", request_reader("messages"))
 """The traced methods of `client.agents`."""
 
 FIM = _operations("fim", read_fim_request)

@@ -7,7 +7,7 @@ tells the chunks of a message apart.
 
 import time
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from .chunks import MOST_PIECES, Arguments, Content, is_empty
@@ -21,20 +21,14 @@ _Fields: TypeAlias = dict[str, Any]
 class ConversationAccumulator:
     """The response that a conversation's events add up to, folded in constant work and memory per event."""
 
-    __slots__ = ("_arrivals", "_entries", "_fields", "_message", "first_output")
+    __slots__ = ("_entries", "_fields", "_message", "first_output")
 
     def __init__(self) -> None:
         self.first_output: float | None = None
         self._fields: _Fields = {"object": "conversation.response"}
         self._entries: dict[str, _Entry] = {}
-        self._arrivals: dict[int, Arrival] = {}
         # The message that the last text went to: nearly every event of a stream goes on there.
         self._message: _Message | None = None
-
-    @property
-    def arrivals(self) -> Mapping[int, Arrival]:
-        """When the events of each output arrived, by its index; filled by `response`."""
-        return self._arrivals
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `ConversationEvents`; types that nobody knows yet leave no trace."""
@@ -56,13 +50,18 @@ class ConversationAccumulator:
 
         A `conversation.response.error` event, which no unstreamed response has, stands under `error`.
         """
+        return {**self._fields, "outputs": [entry.finish() for entry in self._in_order()]}
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return when the events of each output arrived, by its index."""
+        return {index: entry.arrival for index, entry in enumerate(self._in_order())}
+
+    def _in_order(self) -> "list[_Entry]":
         entries = list(self._entries.values())
         # The SDK's models turn a missing output_index into 0: only where every entry brought one does it order them.
         if all(entry.index is not None for entry in entries):
             entries.sort(key=lambda entry: entry.index or 0)
-        outputs = [entry.finish() for entry in entries]
-        self._arrivals = {index: entry.arrival() for index, entry in enumerate(entries)}
-        return {**self._fields, "outputs": outputs}
+        return entries
 
     def _add(self, data: Any) -> None:
         kind = data.type
@@ -97,7 +96,7 @@ class ConversationAccumulator:
 class _Entry:
     """One entry of `outputs` while its events arrive."""
 
-    __slots__ = ("fields", "first_arrival", "id", "index", "last", "last_arrival")
+    __slots__ = ("arrival", "fields", "id", "index")
 
     type: str
     copied: tuple[str, ...] = ()
@@ -107,24 +106,21 @@ class _Entry:
         self.fields: _Fields = {}
         self.id = data.id
         self.index = _index(data)
-        self.last = data
-        self.first_arrival = now
-        self.last_arrival: float | None = None
+        self.arrival = Arrival(now, None)
         self._copy("created_at", data)
 
     def take(self, kind: str, data: Any, now: float) -> None:
         """Fold one more event of this entry, of type `kind`, seen at `now`."""
-        self.last = data
         for name in self.copied:
             self._copy(name, data)
+        if kind.endswith(".done"):
+            # Done events carry no completed_at.
+            self._copy("created_at", data, to="completed_at")
+            self.arrival = Arrival(self.arrival.first, now)
 
     def finish(self) -> _Fields:
         """Return the entry in plain form, by the names of the unstreamed one."""
         return {"object": "entry", "type": self.type, "id": self.id, **self.fields}
-
-    def arrival(self) -> Arrival:
-        """Return when this process saw the entry's events."""
-        return Arrival(self.first_arrival, self.last_arrival)
 
     def _copy(self, name: str, data: Any, to: str | None = None) -> None:
         value = getattr(data, name, None)
@@ -133,7 +129,7 @@ class _Entry:
 
 
 class _Message(_Entry):
-    __slots__ = ("content",)
+    __slots__ = ("content", "last")
 
     type = "message.output"
     copied = ("model", "agent_id")
@@ -141,9 +137,11 @@ class _Message(_Entry):
     def __init__(self, data: Any, now: float) -> None:
         super().__init__(data, now)
         self.content = Content()
+        self.last = data
 
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
+        self.last = data
         self.content.add(data.content, _content_index(data))
 
     def finish(self) -> _Fields:
@@ -178,12 +176,6 @@ class _ToolExecution(_Call):
     type = "tool.execution"
     copied = ("name", "model", "agent_id", "info")
 
-    def take(self, kind: str, data: Any, now: float) -> None:
-        super().take(kind, data, now)
-        if kind == "tool.execution.done":
-            self._copy("created_at", data, to="completed_at")
-            self.last_arrival = now
-
 
 class _FunctionCall(_Call):
     __slots__ = ()
@@ -193,7 +185,7 @@ class _FunctionCall(_Call):
 
     def take(self, kind: str, data: Any, now: float) -> None:
         super().take(kind, data, now)
-        self.last_arrival = now
+        self.arrival = Arrival(self.arrival.first, now)
 
 
 class _Handoff(_Entry):
@@ -201,12 +193,6 @@ class _Handoff(_Entry):
 
     type = "agent.handoff"
     copied = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
-
-    def take(self, kind: str, data: Any, now: float) -> None:
-        super().take(kind, data, now)
-        if kind == "agent.handoff.done":
-            self._copy("created_at", data, to="completed_at")
-            self.last_arrival = now
 
 
 _ENTRY_CLASSES: dict[str, type[_Entry]] = {

@@ -4,7 +4,6 @@ Only plain values are read here; the shapes are those of Mistral's OpenAPI docum
 from it a comment says so.
 """
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,8 +11,8 @@ from braintrust.span_types import SpanTypeAttribute
 
 from .conversation_stream import ConversationAccumulator
 from .llm_spans import with_llm_spans
-from .metadata import error_text, known, request_metadata, unix_time
-from .operations import Arrival, CallKey, Child, Operation, Outcome, Request, Settlement, from_plain
+from .metadata import error_text, known, request_metadata, unix_time, with_stream
+from .operations import CallKey, Child, Operation, Outcome, Request, Settlement, from_plain
 from .payloads import Loggable, dicts, parsed, plain
 from .usage import usage_metrics
 
@@ -23,18 +22,16 @@ _CHILD_TYPES = ("tool.execution", "function.call", "agent.handoff")
 _TOOL_FAILURE = "Error executing tool"
 
 
-def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
+def read_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
-    metadata = {**request_metadata(arguments, {"inputs"}), "stream": stream}
+    metadata = request_metadata(arguments, {"inputs"})
     inputs = plain(arguments.get("inputs"))
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
 @from_plain
-def read_response(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
-    """Return what a `ConversationResponse` logs; `arrivals` is empty for an unstreamed one."""
+def read_response(response: dict[str, Loggable]) -> Outcome:
+    """Return what a `ConversationResponse` logs."""
     outputs = response.get("outputs")
     conversation_id = response.get("conversation_id")
     usage = response.get("usage")
@@ -44,7 +41,7 @@ def read_response(
         if isinstance(entry, dict):
             model = model or entry.get("model")
             if entry.get("type") in _CHILD_TYPES:
-                children.append(_child(entry, index, conversation_id, arrivals.get(index)))
+                children.append(_child(entry, index, conversation_id))
     metadata: dict[str, Loggable] = {
         "model": model,
         "conversation_id": conversation_id,
@@ -69,9 +66,7 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 
 
 @from_plain
-def read_lookup_response(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
+def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     return Outcome(response, known({name: response.get(name) for name in ("object", "model", "agent_id")}))
 
@@ -91,7 +86,7 @@ def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable
             yield Settlement(key, output=entry["result"])
 
 
-def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None) -> Child:
+def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable) -> Child:
     """Return an entry of one of `_CHILD_TYPES` as a child span."""
     kind = entry["type"]
     metadata: dict[str, Loggable] = {
@@ -120,7 +115,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable,
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         waits_as = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
     start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
-    return Child(name, arguments, output, known(metadata), error, start, end, arrival, waits_as)
+    return Child(name, arguments, output, known(metadata), index, error, start, end, waits_as=waits_as)
 
 
 def _tool_failure(info: Loggable) -> str | None:
@@ -141,37 +136,24 @@ def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
     return known({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
 
 
-def _conversation(method: str) -> dict[str, Operation]:
-    """Return the two operations of `start`, `append` or `restart`: unstreamed and streamed."""
-    name = f"mistral.beta.conversations.{method}"
-    unstreamed = functools.partial(read_request, stream=False)
-    streamed = functools.partial(read_request, stream=True)
-    return {
-        method: Operation(name, SpanTypeAttribute.TASK, unstreamed, read_response, with_llm_spans=with_llm_spans),
-        f"{method}_stream": Operation(
-            f"{name}_stream",
+OPERATIONS = {
+    **{
+        method: Operation(
+            f"mistral.beta.conversations.{method}",
             SpanTypeAttribute.TASK,
-            streamed,
+            with_stream(read_request, streams=accumulator is not None),
             read_response,
-            ConversationAccumulator,
-            with_llm_spans,
-        ),
-    }
-
-
-def _lookup(method: str) -> dict[str, Operation]:
-    name = f"mistral.beta.conversations.{method}"
-    return {method: Operation(name, SpanTypeAttribute.TASK, read_lookup_request, read_lookup_response)}
-
-
-OPERATIONS: dict[str, Operation] = {
-    **_conversation("start"),
-    **_conversation("append"),
-    **_conversation("restart"),
-    **_lookup("get"),
-    **_lookup("list"),
-    **_lookup("delete"),
-    **_lookup("get_history"),
-    **_lookup("get_messages"),
+            accumulator,
+            with_llm_spans(read_response),
+        )
+        for name in ("start", "append", "restart")
+        for method, accumulator in ((name, None), (f"{name}_stream", ConversationAccumulator))
+    },
+    **{
+        method: Operation(
+            f"mistral.beta.conversations.{method}", SpanTypeAttribute.TASK, read_lookup_request, read_lookup_response
+        )
+        for method in ("get", "list", "delete", "get_history", "get_messages")
+    },
 }
 """The traced methods of `client.beta.conversations`, by name; each has an `_async` twin."""

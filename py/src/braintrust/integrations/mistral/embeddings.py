@@ -1,22 +1,16 @@
 """What embeddings log: the texts, and how many vectors of which length they became, never the vectors."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from .metadata import known, request_metadata, response_metadata
-from .operations import Arrival, Operation, Outcome, Request
+from .metadata import known, request_reader, response_metadata
+from .operations import Operation, Outcome, Request
 from .payloads import Loggable, plain
 from .usage import usage_metrics
 
 
-def read_request(arguments: Mapping[str, Any]) -> Request:
-    """Return what the arguments of `create` log."""
-    return Request(plain(arguments.get("inputs")), request_metadata(arguments, {"inputs"}))
-
-
-def read_response(response: Any, request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
+def read_response(response: Any, request: Request) -> Outcome:
     """Return what an `EmbeddingResponse` logs, without going through its vectors."""
     data: list[Any] = response.data
     first = data[0] if data else None
@@ -30,5 +24,7 @@ def read_response(response: Any, request: Mapping[str, Loggable], arrivals: Mapp
     return Outcome(known(output), response_metadata(about), usage_metrics(about["usage"]))
 
 
-OPERATIONS = {"create": Operation("mistral.embeddings.create", SpanTypeAttribute.LLM, read_request, read_response)}
+OPERATIONS = {
+    "create": Operation("mistral.embeddings.create", SpanTypeAttribute.LLM, request_reader("inputs"), read_response)
+}
 """The traced methods of `client.embeddings`."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from braintrust.span_types import SpanTypeAttribute
 
 from .metadata import known, unix_time
-from .operations import Arrival, Child, Outcome, Request, ResponseReader
+from .operations import Child, Outcome, Request, ResponseReader
 from .payloads import Loggable, dicts
 
 
@@ -20,27 +20,29 @@ _Entry: TypeAlias = Mapping[str, Loggable]
 _Message: TypeAlias = dict[str, Loggable]
 
 
-def with_llm_spans(request: Request, read: ResponseReader) -> ResponseReader:
+def with_llm_spans(read: ResponseReader) -> ResponseReader:
     """Return a reader that adds a `message: <model>` child for each message, among the others in order."""
 
-    def read_all(response: object, metadata: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
-        outcome = read(response, metadata, arrivals)
+    def read_all(response: object, request: Request) -> Outcome:
+        outcome = read(response, request)
         entries = dicts(outcome.output)
-        asked, about = chat_messages(request), request.metadata or {}
-        calls = {index: _call(asked, about, entries, index, arrivals.get(index)) for index in _messages(entries)}
+        asked = chat_messages(request)
+        calls = [
+            _call(asked, request.metadata, entries, index)
+            for index, entry in enumerate(entries)
+            if entry.get("type") == "message.output"
+        ]
         if len(calls) == 1 and not any(entry.get("type") in _BETWEEN_CALLS for entry in entries):
             # The sum is that of one call, and of no other.
-            calls = {index: call._replace(metrics=outcome.metrics) for index, call in calls.items()}
-        others = [(child.metadata.get("tool_index"), child) for child in outcome.children]
-        in_order = sorted([*calls.items(), *others], key=lambda item: item[0] if isinstance(item[0], int) else -1)
-        return outcome._replace(children=[child for _, child in in_order])
+            calls = [calls[0]._replace(metrics=outcome.metrics)]
+        return outcome._replace(children=sorted([*calls, *outcome.children], key=_place))
 
     return read_all
 
 
 def chat_messages(request: Request) -> list[_Message]:
     """Return the messages of a conversation's request, with its instructions as a system message."""
-    instructions = (request.metadata or {}).get("instructions")
+    instructions = request.metadata.get("instructions")
     system: list[_Message] = [{"role": "system", "content": instructions}] if instructions else []
     if isinstance(request.input, str):
         return [*system, {"role": "user", "content": request.input}]
@@ -90,8 +92,8 @@ _FORMATS: Mapping[str, Callable[[_Entry], Iterator[_Message]]] = {
 _BETWEEN_CALLS = ("tool.execution", "agent.handoff")
 
 
-def _messages(entries: Sequence[_Entry]) -> list[int]:
-    return [index for index, entry in enumerate(entries) if entry.get("type") == "message.output"]
+def _place(child: Child) -> int:
+    return -1 if child.place is None else child.place
 
 
 def _call(
@@ -99,7 +101,6 @@ def _call(
     metadata: Mapping[str, Loggable],
     entries: Sequence[_Entry],
     index: int,
-    arrival: Arrival | None,
 ) -> Child:
     """Return the model call that wrote the message at `index`; `asked` and `metadata` are the request's."""
     entry = entries[index]
@@ -127,9 +128,9 @@ def _call(
                 "tools": metadata.get("tools"),
             }
         ),
+        place=index,
         start=unix_time(entry.get("created_at")),
         end=unix_time(entry.get("completed_at")),
-        arrival=arrival,
     )
 
 

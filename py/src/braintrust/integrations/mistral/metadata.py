@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
+from .operations import Request, RequestReader
 from .payloads import Loggable, is_given, plain
 
 
@@ -29,6 +30,27 @@ def own_arguments(
         for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
         if name not in _TRANSPORT_SETTINGS and (parameters is None or name in parameters)
     }
+
+
+def request_reader(*content: str) -> RequestReader:
+    """Return a reader of requests that have their content in one argument: the first of these names that was given."""
+
+    def read_request(arguments: Mapping[str, Any]) -> Request:
+        value = next((arguments[name] for name in content if name in arguments), None)
+        return Request(plain(value), request_metadata(arguments, {*content}))
+
+    return read_request
+
+
+def with_stream(read: RequestReader, *, streams: bool = False) -> RequestReader:
+    """Return a reader that adds whether a call streams: by its method, or by an argument `stream` that is true."""
+
+    def read_request(arguments: Mapping[str, Any]) -> Request:
+        request = read(arguments)
+        stream = streams or arguments.get("stream") is True
+        return request._replace(metadata={**request.metadata, "stream": stream})
+
+    return read_request
 
 
 def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[str, Loggable]:

@@ -6,7 +6,7 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from .metadata import known, request_metadata
-from .operations import Arrival, Operation, Outcome, Request, from_plain
+from .operations import Operation, Outcome, Request, from_plain
 from .payloads import Loggable, plain
 from .usage import usage_metrics
 
@@ -21,9 +21,7 @@ def read_request(arguments: Mapping[str, Any]) -> Request:
 
 
 @from_plain
-def read_response(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
+def read_response(response: dict[str, Loggable]) -> Outcome:
     """Return what an `OCRResponse` logs."""
     pages = response.get("pages")
     page_count = len(pages) if isinstance(pages, list) else None

@@ -33,7 +33,7 @@ class Request(NamedTuple):
     """What a call's arguments log."""
 
     input: Loggable = None
-    metadata: dict[str, Loggable] | None = None
+    metadata: Mapping[str, Loggable] = MappingProxyType({})
     settlements: Sequence[Settlement] = ()
 
 
@@ -41,9 +41,10 @@ class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.
 
     Attributes:
+        place: which of the response's it is, by the numbers that accumulators give them.
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
-        arrival: when this process saw its first and its last event; the last is `None` for one that did not finish.
+        arrival: when its events were seen, of a stream.
         waits_as: set for a function call whose result the application sends later.
         metrics: what it alone used, beside its times.
     """
@@ -52,6 +53,7 @@ class Child(NamedTuple):
     input: Loggable = None
     output: Loggable = None
     metadata: Mapping[str, Loggable] = MappingProxyType({})
+    place: int | None = None
     error: str | None = None
     start: float | None = None
     end: float | None = None
@@ -62,7 +64,7 @@ class Child(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """When this process saw the first and the last event of a streamed entry, in Unix seconds."""
+    """When this process saw the first and the last event of a child, in Unix seconds; no last of an unfinished one."""
 
     first: float
     last: float | None
@@ -86,11 +88,6 @@ class Accumulator(Protocol):
         """When the first event that carries output arrived, in Unix seconds."""
         ...
 
-    @property
-    def arrivals(self) -> Mapping[int, Arrival]:
-        """When the events of each child arrived, by the index it has in the response; filled by `response`."""
-        ...
-
     def add(self, event: Any) -> None:
         """Fold one event; may raise on an event it cannot read, and then folds the next one all the same."""
         ...
@@ -99,22 +96,38 @@ class Accumulator(Protocol):
         """Return the response that the events so far add up to, in the shape of an unstreamed one."""
         ...
 
+    def arrivals(self) -> Mapping[int, Arrival]:
+        """Return when the events of each child arrived, by its index in the response."""
+        ...
 
-ResponseReader: TypeAlias = Callable[[Any, Mapping[str, Loggable], Mapping[int, Arrival]], Outcome]
-"""Reads a response, the SDK's or an accumulator's, with the metadata of the request and, of a stream, the arrivals."""
+
+RequestReader: TypeAlias = Callable[[Mapping[str, Any]], Request]
+"""Reads the arguments of a call by name."""
+
+ResponseReader: TypeAlias = Callable[[Any, Request], Outcome]
+"""Reads a response, the SDK's or an accumulator's, to a request."""
 
 
-def from_plain(
-    read: Callable[[dict[str, Loggable], Mapping[str, Loggable], Mapping[int, Arrival]], Outcome],
-) -> ResponseReader:
-    """Let a reader have the response made plain; one that does not become a dict is logged as it is."""
+def from_plain(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseReader:
+    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is."""
 
     @functools.wraps(read)
-    def read_any(response: Any, request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
+    def read_any(response: Any, request: Request) -> Outcome:
         fields = plain(response)
-        return read(fields, request, arrivals) if isinstance(fields, dict) else Outcome(output=fields)
+        return read(fields) if isinstance(fields, dict) else Outcome(output=fields)
 
     return read_any
+
+
+def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request) -> Outcome:
+    """Return what a stream logs that has brought this much, its children with their arrivals."""
+    outcome = read(accumulator.response(), request)
+    arrivals = accumulator.arrivals()
+    children = [
+        child if child.place is None else child._replace(arrival=arrivals.get(child.place))
+        for child in outcome.children
+    ]
+    return outcome._replace(children=children)
 
 
 class Operation(NamedTuple):
@@ -124,13 +137,14 @@ class Operation(NamedTuple):
         span_name: the span's name, the same for sync and async.
         span_type: `task` for what may contain several model calls, `llm` for one.
         request: reads the arguments of the call, as far as they are the method's own.
-        accumulator: makes the accumulator of a method that streams.
-        with_llm_spans: makes the reader, for a request, that shows the model calls inside as well.
+        response: reads what came of it.
+        accumulator: makes the accumulator of a method that can stream.
+        with_llm_spans: what reads the response where the model calls inside are to be shown as well.
     """
 
     span_name: str
     span_type: SpanTypeAttribute
-    request: Callable[[Mapping[str, Any]], Request]
+    request: RequestReader
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
-    with_llm_spans: Callable[[Request, ResponseReader], ResponseReader] | None = None
+    with_llm_spans: ResponseReader | None = None

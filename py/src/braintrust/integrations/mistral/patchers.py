@@ -83,7 +83,7 @@ def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> list[
             "superseded_by": superseded_by,
             "__module__": __name__,
         }
-        class_name = f"{resource.class_name}{_camel_case(method)}{version.upper()}Patcher"
+        class_name = f"{resource.class_name}{method.title().replace('_', '')}{version.upper()}Patcher"
         patcher = type(class_name, (MethodPatcher,), attributes)
         patchers.append(patcher)
         superseded_by = (patcher,)
@@ -103,10 +103,6 @@ def _resource_patcher(resource: Resource) -> type[CompositeFunctionWrapperPatche
         "__doc__": f"Patches the methods of `client.{resource.path}`.",
     }
     return type(f"{resource.class_name}Patcher", (CompositeFunctionWrapperPatcher,), attributes)
-
-
-def _camel_case(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
 
 
 PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)

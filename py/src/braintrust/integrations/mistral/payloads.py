@@ -99,7 +99,7 @@ def redact(text: str) -> str:
     # Most texts have none, and a search costs a fraction of the expression; that for a single character costs least.
     for sign in _EQUAL_SIGNS:
         if sign[0] in text and (f"sig{sign}" in text or f"ignature{sign}" in text):
-            return _SIGNATURE.sub(r"\1REDACTED", text)
+            return _SIGNATURE.sub(rf"\1{_REDACTED}", text)
     return text
 
 
@@ -135,7 +135,7 @@ def _reader_of(kind: type[Any]) -> _Reader:
             return reader
     if dataclasses.is_dataclass(kind):
         return _read_dataclass
-    return _name_it
+    return _leaf(lambda value: f"<{kind.__name__}>")
 
 
 def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
@@ -148,34 +148,10 @@ def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
     return redact(text) if attachment is None else attachment
 
 
-def _read_enum(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return _plain(value.value, key, ancestors)
-
-
-def _read_integer(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return int.__int__(value)
-
-
-def _read_float(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return float.__float__(value)
-
-
-def _read_date(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    text: str = value.isoformat()
+def _iso_text(time: datetime.date | datetime.time) -> str:
+    text = time.isoformat()
     # Mistral writes UTC as "Z"; what was parsed is written back the same way.
     return f"{text[:-6]}Z" if text.endswith("+00:00") else text
-
-
-def _read_as_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return redact(str(value))
-
-
-def _read_bytes(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return bytes_attachment(bytes(value))
-
-
-def _read_attachment(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return value
 
 
 def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggable]:
@@ -198,7 +174,7 @@ def _read_dataclass(value: Any, key: str, ancestors: set[int]) -> Loggable:
 def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     """Return the reader of a pydantic model class: its fields by wire name, as far as they were given."""
     if kind.__name__ == "Unset":
-        return lambda value, key, ancestors: None
+        return _leaf(lambda value: None)
     # Discriminators ("type", "object", "role") have their only value as default, and the SDK sends them. Other
     # defaults, a usage of 0 tokens and a tool call's id of "null" above all, are the SDK's invention.
     plan = [
@@ -226,29 +202,21 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     return read_model
 
 
-def _name_it(value: Any, key: str, ancestors: set[int]) -> Loggable:
-    return f"<{type(value).__name__}>"
+def _leaf(read: Callable[[Any], Loggable]) -> _Reader:
+    """Return the reader of values that have no others inside, and that are the same under every name."""
+    return lambda value, key, ancestors: read(value)
 
 
 # In order: a class is read by the first of its bases here. Only containers that can be read twice are read at all.
-_READERS: tuple[tuple[type[Any], _Reader], ...] = (
-    (enum.Enum, _read_enum),
+_READERS: tuple[tuple[type[Any] | tuple[type[Any], ...], _Reader], ...] = (
+    (enum.Enum, lambda value, key, ancestors: _plain(value.value, key, ancestors)),
     (str, _read_text),
-    (int, _read_integer),
-    (float, _read_float),
-    (datetime.date, _read_date),
-    (datetime.time, _read_date),
-    (bytes, _read_bytes),
-    (bytearray, _read_bytes),
-    (memoryview, _read_bytes),
-    (BaseAttachment, _read_attachment),
+    (int, _leaf(int.__int__)),
+    (float, _leaf(float.__float__)),
+    ((datetime.date, datetime.time), _leaf(_iso_text)),
+    ((bytes, bytearray, memoryview), _leaf(lambda value: bytes_attachment(bytes(value)))),
+    (BaseAttachment, _leaf(lambda value: value)),
     (Mapping, _read_mapping),
-    (list, _read_sequence),
-    (tuple, _read_sequence),
-    (set, _read_sequence),
-    (frozenset, _read_sequence),
-    (collections.deque, _read_sequence),
-    (uuid.UUID, _read_as_text),
-    (decimal.Decimal, _read_as_text),
-    (os.PathLike, _read_as_text),
+    ((list, tuple, set, frozenset, collections.deque), _read_sequence),
+    ((uuid.UUID, decimal.Decimal, os.PathLike), _leaf(lambda value: redact(str(value)))),
 )

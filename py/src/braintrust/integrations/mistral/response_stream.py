@@ -5,7 +5,6 @@ items: they begin with an event, grow by deltas, and are repeated whole when the
 """
 
 import time
-from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from .chunks import MOST_PIECES, Arguments, Pieces
@@ -29,7 +28,7 @@ _ITEM_EVENTS = _TEXT_DELTAS.keys() | {
 class ResponseAccumulator:
     """The response that the events of a streamed one add up to, folded in constant work and memory per event."""
 
-    __slots__ = ("_arrivals", "_error", "_items", "_response", "_text", "first_output")
+    __slots__ = ("_error", "_items", "_response", "_text", "first_output")
 
     def __init__(self) -> None:
         self.first_output: float | None = None
@@ -37,14 +36,8 @@ class ResponseAccumulator:
         self._response: Any = None
         self._error: _Fields | None = None
         self._items: dict[int, _Item] = {}
-        self._arrivals: dict[int, Arrival] = {}
         # Where the last text went: its item, its content_index, its pieces.
         self._text: tuple[str, int, Pieces] | None = None
-
-    @property
-    def arrivals(self) -> Mapping[int, Arrival]:
-        """When the events of each output item arrived, by its index; filled by `response`."""
-        return self._arrivals
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `ResponsesStreamFrame`s; types that nobody knows yet leave no trace."""
@@ -67,13 +60,18 @@ class ResponseAccumulator:
     def response(self) -> _Fields:
         """Return the events so far as a `CreateResponseResponse` in plain form, with the SDK's items inside."""
         fields = {} if self._response is None else given_fields(self._response)
-        items = [self._items[index] for index in sorted(self._items)]
-        self._arrivals = {index: item.arrival() for index, item in enumerate(items)}
         if not fields.get("output"):
-            fields["output"] = [item.finish() for item in items]
+            fields["output"] = [item.finish() for item in self._in_order()]
         if self._error is not None:
             fields["error"] = self._error
         return fields
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return when the events of each output item arrived, by its index."""
+        return {index: item.arrival for index, item in enumerate(self._in_order())}
+
+    def _in_order(self) -> "list[_Item]":
+        return [self._items[index] for index in sorted(self._items)]
 
     def _add_to_item(self, kind: str, data: Any) -> None:
         now = time.time()
@@ -98,7 +96,7 @@ class ResponseAccumulator:
                 return
         else:
             item.done = data.item
-            item.last_arrival = now
+            item.arrival = Arrival(item.arrival.first, now)
         if self.first_output is None:
             self.first_output = now
 
@@ -111,14 +109,12 @@ class _Item:
         done: the item as it was when it was done.
         parts: its content so far, by content_index: the SDK's parts, or the type and pieces of a text.
         arguments: the arguments so far, of a call.
-        last_arrival: when this process saw that it was done.
     """
 
-    __slots__ = ("arguments", "begun", "done", "first_arrival", "last_arrival", "parts")
+    __slots__ = ("arguments", "arrival", "begun", "done", "parts")
 
     def __init__(self, now: float) -> None:
-        self.first_arrival = now
-        self.last_arrival: float | None = None
+        self.arrival = Arrival(now, None)
         self.begun: Any = None
         self.done: Any = None
         self.parts: dict[int, Any] = {}
@@ -141,10 +137,6 @@ class _Item:
             fields["content"] = [_finished(self.parts[index]) for index in sorted(self.parts)]
         arguments = self.arguments.value()
         return fields if arguments is None else {**fields, "arguments": arguments}
-
-    def arrival(self) -> Arrival:
-        """Return when this process saw the item's events."""
-        return Arrival(self.first_arrival, self.last_arrival)
 
 
 def _finished(part: Any) -> Any:

@@ -1,32 +1,23 @@
 """What the Responses API logs: its request, its output items, and the calls of tools among them as child spans."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from .metadata import error_text, known, request_metadata, response_metadata
-from .operations import Arrival, Child, Operation, Outcome, Request, from_plain
-from .payloads import Loggable, parsed, plain
+from .metadata import error_text, known, request_reader, response_metadata, with_stream
+from .operations import Child, Operation, Outcome, from_plain
+from .payloads import Loggable, parsed
 from .response_stream import ResponseAccumulator
 from .usage import usage_metrics
 
 
-def read_request(arguments: Mapping[str, Any]) -> Request:
-    """Return what the arguments of `create` log."""
-    metadata = request_metadata(arguments, {"input"})
-    return Request(plain(arguments.get("input")), {**metadata, "stream": arguments.get("stream") is True})
-
-
 @from_plain
-def read_response(
-    response: dict[str, Loggable], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
-    """Return what a `CreateResponseResponse` logs; `arrivals`, by output item, is empty for an unstreamed one."""
+def read_response(response: dict[str, Loggable]) -> Outcome:
+    """Return what a `CreateResponseResponse` logs."""
     items = response.get("output")
     # Today's SDK knows calls of functions only; those of Mistral's own tools end in "_call" where they exist.
     children = [
-        _child(item, index, arrivals.get(index))
+        _child(item, index)
         for index, item in enumerate(items if isinstance(items, list) else ())
         if isinstance(item, dict) and str(item.get("type")).endswith("_call")
     ]
@@ -39,7 +30,7 @@ def read_response(
     )
 
 
-def _child(item: Mapping[str, Loggable], index: int, arrival: Arrival | None) -> Child:
+def _child(item: Mapping[str, Loggable], index: int) -> Child:
     tool_type = str(item["type"])
     tool_name = item.get("name") or tool_type.removesuffix("_call")
     metadata: dict[str, Loggable] = {
@@ -48,12 +39,16 @@ def _child(item: Mapping[str, Loggable], index: int, arrival: Arrival | None) ->
         "tool_call_id": item.get("call_id") or item.get("id"),
         "tool_index": index,
     }
-    return Child(f"tool: {tool_name}", parsed(item.get("arguments")), metadata=known(metadata), arrival=arrival)
+    return Child(f"tool: {tool_name}", parsed(item.get("arguments")), metadata=known(metadata), place=index)
 
 
 OPERATIONS = {
     "create": Operation(
-        "mistral.responses.create", SpanTypeAttribute.LLM, read_request, read_response, ResponseAccumulator
+        "mistral.responses.create",
+        SpanTypeAttribute.LLM,
+        with_stream(request_reader("input")),
+        read_response,
+        ResponseAccumulator,
     )
 }
 """The traced methods of `client.responses`, of 3.x; with `stream=True` the one method streams."""

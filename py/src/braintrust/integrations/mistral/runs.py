@@ -11,7 +11,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from .faults import guarded
 from .metadata import known, own_arguments, request_metadata
-from .operations import Arrival, CallKey, Child, Outcome, Request
+from .operations import CallKey, Child, Outcome, Request
 from .patching import OncePatcher
 from .payloads import Loggable, parsed, plain
 from .pending import PendingCalls
@@ -40,9 +40,7 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     return Request(plain(arguments.get("inputs")), metadata)
 
 
-def read_response(
-    turns: Sequence[Outcome], request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]
-) -> Outcome:
+def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
     """Return what the turns of a run log together: their outputs in order, the sums of their metrics."""
     output: list[Loggable] = []
     metadata: dict[str, Loggable] = {}
@@ -79,7 +77,7 @@ class Run:
     def __init__(self, name: str, request: Request) -> None:
         self.turns = Turns()
         self.span = CallSpan(f"mistral.beta.conversations.{name}", SpanTypeAttribute.TASK, request)
-        self.request = request.metadata or {}
+        self.request = request
 
     @classmethod
     def begin(
@@ -105,7 +103,7 @@ class Run:
 
     def outcome(self) -> Outcome:
         """Return what came of the run so far."""
-        return read_response(self.turns.response(), self.request, {})
+        return read_response(self.turns.response(), self.request)
 
     def failed(self, error: BaseException) -> None:
         """Take note of how the run ended; one that asks for confirmations goes on as another run."""
@@ -212,7 +210,10 @@ async def trace_run_stream(
 class _Function:
     """A function that a run executes: its live span, and what the function itself returned or raised."""
 
-    def __init__(self, run: Turns, arguments: Mapping[str, Any]) -> None:
+    def __init__(
+        self, run: Turns, method: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]
+    ) -> None:
+        arguments = own_arguments(method, named, positional)
         call, tool = arguments["function_call"], arguments["run_tool"]
         child = _child(call, "mcp" if hasattr(tool, "mcp_client") else "function")
         metadata = dict(child.metadata)
@@ -224,13 +225,6 @@ class _Function:
         self._error: BaseException | None = None
         self.arguments = {**arguments, "run_tool": guarded(self._recording, tool, fallback=tool)}
         self._span = CallSpan(child.name, SpanTypeAttribute.TOOL, Request(child.input, metadata))
-
-    @classmethod
-    def begin(
-        cls, run: Turns, method: Callable[..., Any], positional: Sequence[Any], named: Mapping[str, Any]
-    ) -> "_Function":
-        """Open the span of a function that is about to be executed."""
-        return cls(run, own_arguments(method, named, positional))
 
     def enter(self) -> contextlib.AbstractContextManager[object]:
         """Make the span the current one, and requests the function's own and not the run's, until that is left."""
@@ -306,7 +300,7 @@ async def _trace_function(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     run = current_run.get()
-    function = None if run is None else guarded(_Function.begin, run, wrapped, args, kwargs, fallback=None)
+    function = None if run is None else guarded(_Function, run, wrapped, args, kwargs, fallback=None)
     if function is None:
         return await wrapped(*args, **kwargs)
     try:

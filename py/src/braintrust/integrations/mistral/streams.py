@@ -12,15 +12,14 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
 from .faults import guarded, report_fault
-from .operations import Accumulator, Outcome, ResponseReader
-from .payloads import Loggable
+from .operations import Accumulator, Outcome, Request, ResponseReader, read_stream
 from .spans import CallSpan
 
 
@@ -36,9 +35,7 @@ class StreamLifecycle:
 
     __slots__ = ("__weakref__", "_accumulator", "_read", "_request", "_span", "fold", "next_event")
 
-    def __init__(
-        self, read: ResponseReader, request: Mapping[str, Loggable], span: CallSpan, accumulator: Accumulator
-    ) -> None:
+    def __init__(self, read: ResponseReader, request: Request, span: CallSpan, accumulator: Accumulator) -> None:
         self._read = read
         self._request = request
         self._span = span
@@ -69,8 +66,7 @@ class StreamLifecycle:
         self.end(error if raised is None else raised)
 
     def _outcome(self) -> Outcome:
-        response = self._accumulator.response()
-        return self._read(response, self._request, self._accumulator.arrivals)
+        return read_stream(self._accumulator, self._read, self._request)
 
     def __del__(self) -> None:
         # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:

@@ -28,7 +28,7 @@ from .conftest import (
     wait_until,
     with_media,
 )
-from .operations import Outcome
+from .operations import Outcome, Request
 
 
 try:
@@ -277,7 +277,7 @@ def test_a_transcription_that_broke_off_anywhere_is_the_text_the_language_and_th
     if segments:
         metadata["segments_count"] = len(segments)
     accumulator = transcribed(events)
-    assert read_transcription(accumulator.response(), {}, {}) == Outcome(texts or "".join(segments), metadata)
+    assert read_transcription(accumulator.response(), Request()) == Outcome(texts or "".join(segments), metadata)
     assert (accumulator.first_output is not None) == any(event.get("text") for event in events)
 
 
@@ -286,7 +286,7 @@ def test_a_transcription_that_broke_off_anywhere_is_the_text_the_language_and_th
 def test_a_transcription_that_is_complete_is_what_its_last_event_says(events: list[Json]) -> None:
     unstreamed = models.TranscriptionResponse(**TRANSCRIPT)
     accumulator = transcribed([*events, DONE])
-    assert read_transcription(accumulator.response(), {}, {}) == read_transcription(unstreamed, {}, {})
+    assert read_transcription(accumulator.response(), Request()) == read_transcription(unstreamed, Request())
     assert accumulator.first_output is not None
 
 
@@ -297,10 +297,10 @@ def test_speech_in_any_pieces_is_the_speech_in_one(pieces: list[bytes], audio_fo
     accumulator = SpeechAccumulator()
     for event in [*map(audio, pieces), SPOKEN]:
         accumulator.add(models.SpeechStreamEvents(event=event["type"], data=event))
-    request: Json = {"response_format": audio_format} if audio_format else {}
+    request = Request(metadata={"response_format": audio_format} if audio_format else {})
     whole = b"".join(pieces)
-    unstreamed = read_speech(models.SpeechResponse(audio_data=audio(whole)["audio_data"]), request, {})
-    streamed = read_speech(accumulator.response(), request, {})
+    unstreamed = read_speech(models.SpeechResponse(audio_data=audio(whole)["audio_data"]), request)
+    streamed = read_speech(accumulator.response(), request)
     assert with_media(streamed.output) == with_media(unstreamed.output)
     assert (accumulator.first_output is not None, streamed.metrics) == (whole != b"", TOKENS)
 

@@ -11,7 +11,7 @@ from . import completion_stream
 from .completion_stream import CompletionAccumulator
 from .completions import read_response
 from .conftest import IS_MISTRALAI_1, Json
-from .operations import Arrival
+from .operations import Arrival, Request, read_stream
 from .payloads import plain
 from .test_conversation_stream import LETTERS, NAMES, URLS, Clock, merged, optional, pieces, retained
 
@@ -332,7 +332,7 @@ def test_arrivals_are_the_first_and_the_last_piece_of_each_call_of_all_choices(c
         (4.0, chunk(choice({"tool_calls": [piece(index=0)]}, 0))),
         (5.0, chunk(choice({"tool_calls": [piece(index=0)]}, 1))),
     )
-    children = read_response(accumulator.response(), {}, accumulator.arrivals).children
+    children = read_stream(accumulator, read_response, Request()).children
     assert [(child.metadata["tool_call_id"], child.arrival) for child in children] == [
         ("a", Arrival(2.0, 4.0)),
         ("b", Arrival(2.0, 2.0)),
@@ -565,8 +565,8 @@ def test_a_choice_whose_chunks_cannot_be_read_costs_no_other() -> None:
 @given(completions())
 def test_any_response_cut_into_any_chunks_logs_what_it_would_have_logged_unstreamed(completion: Streamed) -> None:
     accumulator = accumulated(completion.deltas)
-    streamed = read_response(accumulator.response(), {}, accumulator.arrivals)
-    unstreamed = read_response(models.ChatCompletionResponse.model_validate(completion.whole), {}, {})
+    streamed = read_stream(accumulator, read_response, Request())
+    unstreamed = read_response(models.ChatCompletionResponse.model_validate(completion.whole), Request())
     assert all(child.arrival is not None for child in streamed.children)
     assert streamed._replace(children=[child._replace(arrival=None) for child in streamed.children]) == unstreamed
 

@@ -2,7 +2,6 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 from unittest.mock import ANY
 
@@ -13,7 +12,7 @@ from hypothesis import example, settings
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
-from .completions import AGENTS, CHAT, FIM, read_chat_request, read_fim_request, read_response
+from .completions import AGENTS, CHAT, FIM, read_fim_request, read_response
 from .conftest import (
     IS_MISTRALAI_1,
     Json,
@@ -25,7 +24,7 @@ from .conftest import (
     answer_stream,
     logged_calls,
 )
-from .operations import Arrival, Child, Operation, Outcome, Request
+from .operations import Child, Operation, Outcome, Request
 from .payloads import plain
 
 
@@ -77,9 +76,9 @@ def respond(*choices: Json, usage: Json | None = None) -> Outcome:
     return read(models.ChatCompletionResponse.model_validate(response))
 
 
-def read(response: Any, arrivals: Mapping[int, Arrival] = MappingProxyType({})) -> Outcome:
+def read(response: Any) -> Outcome:
     """Return what a response logs, to be compared whole."""
-    outcome = read_response(response, {}, arrivals)
+    outcome = read_response(response, Request())
     return outcome._replace(children=tuple(outcome.children))
 
 
@@ -107,7 +106,7 @@ def test_messages_given_as_models_and_as_dicts_are_logged_alike() -> None:
         models.ToolMessage(content="rye", tool_call_id="call1"),
     ]
     for messages in (MESSAGES, given, [*MESSAGES[:2], *given[2:]]):
-        assert read_chat_request({"messages": messages}, stream=False).input == MESSAGES
+        assert CHAT["complete"].request({"messages": messages}).input == MESSAGES
 
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
@@ -127,7 +126,7 @@ PNG_URL = f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     ],
 )
 def test_inline_media_in_a_message_becomes_an_attachment(chunk: Any, content_type: str, data: bytes) -> None:
-    messages: Any = read_chat_request({"messages": [{"role": "user", "content": [chunk]}]}, stream=False).input
+    messages: Any = CHAT["complete"].request({"messages": [{"role": "user", "content": [chunk]}]}).input
     ((logged,),) = (message["content"] for message in messages)
     media = logged[logged["type"]]
     attachment = media["url"] if isinstance(media, dict) else media
@@ -139,7 +138,7 @@ def test_inline_media_in_a_message_becomes_an_attachment(chunk: Any, content_typ
 @pytest.mark.parametrize("kind", ["image_url", "document_url", "input_audio"])
 def test_a_url_in_a_message_stays_a_url_and_a_path_a_string(kind: str, url: str) -> None:
     messages = [{"role": "user", "content": [{"type": kind, kind: url}]}]
-    assert read_chat_request({"messages": messages}, stream=False).input == messages
+    assert CHAT["complete"].request({"messages": messages}).input == messages
 
 
 def test_the_parameters_of_a_request_that_were_given_are_metadata() -> None:
@@ -154,8 +153,8 @@ def test_the_parameters_of_a_request_that_were_given_are_metadata() -> None:
         "parallel_tool_calls": False,
     }
     arguments = {**given, "messages": MESSAGES, "metadata": {"user": "u1"}, "max_tokens": UNSET, "random_seed": None}
-    assert read_chat_request(arguments, stream=True) == Request(
-        MESSAGES, {"provider": "mistral", "stream": True, **given, "request_metadata": {"user": "u1"}}
+    assert CHAT["complete"].request(arguments) == Request(
+        MESSAGES, {"provider": "mistral", "stream": False, **given, "request_metadata": {"user": "u1"}}
     )
 
 
@@ -165,7 +164,7 @@ def test_parameters_given_as_models_become_plain() -> None:
         "tools": [models.Tool(function=models.Function(name="bake", parameters={}))],
         "response_format": models.ResponseFormat(type="json_schema", json_schema=schema),
     }
-    assert read_chat_request(arguments, stream=False).metadata == {
+    assert CHAT["complete"].request(arguments).metadata == {
         "provider": "mistral",
         "stream": False,
         "tools": [{"function": {"name": "bake", "parameters": {}}, **TYPE}],
@@ -188,14 +187,14 @@ def test_an_agent_is_known_by_its_id_and_the_messages_are_the_input() -> None:
     ],
 )
 def test_a_fill_in_the_middle_shows_what_is_around_the_gap(content: Json, logged: Json) -> None:
-    assert read_fim_request({"model": "codestral-latest", "min_tokens": 1, **content}, stream=False) == Request(
-        logged, {"provider": "mistral", "stream": False, "model": "codestral-latest", "min_tokens": 1}
+    assert read_fim_request({"model": "codestral-latest", "min_tokens": 1, **content}) == Request(
+        logged, {"provider": "mistral", "model": "codestral-latest", "min_tokens": 1}
     )
 
 
 def test_a_stream_argument_that_is_true_says_so_and_no_other_does() -> None:
     for given, stream in ((True, True), (False, False), (None, False), (UNSET, False), ("yes", False)):
-        assert (read_chat_request({"stream": given}, stream=False).metadata or {})["stream"] is stream
+        assert CHAT["complete"].request({"stream": given}).metadata["stream"] is stream
 
 
 # Responses
@@ -278,6 +277,7 @@ def test_a_tool_call_becomes_a_tool_span_with_parsed_arguments() -> None:
             "tool_index": 3,
             "choice_index": 0,
         },
+        place=0,
     )
 
 
@@ -303,23 +303,22 @@ def test_what_the_wire_did_not_say_of_a_call_is_not_invented() -> None:
     ]
 
 
-def test_the_calls_of_all_choices_know_their_choice_and_their_place_and_get_their_own_arrivals() -> None:
-    arrivals = {number: Arrival(number, number + 0.5) for number in range(3)}
+def test_the_calls_of_all_choices_know_their_choice_and_their_place() -> None:
     choices = [
         choice("", calls=[call(id="a", index=0), call(id="b", index=1)], finish_reason="tool_calls"),
         choice("None of these.", 1),
         choice("", 4, calls=[call(id="c", index=0)], finish_reason="tool_calls"),
     ]
-    children = read(plain({"choices": choices}), arrivals).children
+    children = read(plain({"choices": choices})).children
     assert [
         (
             child.metadata["choice_index"],
             child.metadata["tool_index"],
             child.metadata["tool_call_id"],
-            child.arrival,
+            child.place,
         )
         for child in children
-    ] == [(0, 0, "a", arrivals[0]), (0, 1, "b", arrivals[1]), (4, 0, "c", arrivals[2])]
+    ] == [(0, 0, "a", 0), (0, 1, "b", 1), (4, 0, "c", 2)]
 
 
 @has_several_messages
@@ -381,7 +380,7 @@ def test_every_operation_has_the_name_and_the_type_of_the_contract(
     assert {name: (operation.span_name, operation.span_type.value) for name, operation in table.items()} == {
         name: (f"mistral.{resource}.{name}", "llm") for name in ("complete", "stream")
     }
-    assert [(operation.request({}).metadata or {})["stream"] for operation in table.values()] == [False, True]
+    assert [operation.request({}).metadata["stream"] for operation in table.values()] == [False, True]
 
 
 # Calls

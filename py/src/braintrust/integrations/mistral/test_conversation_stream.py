@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from . import conversation_stream
 from .conversation_stream import ConversationAccumulator
 from .conversations import read_response
-from .operations import Arrival
+from .operations import Arrival, Request, read_stream
 from .payloads import plain
 
 
@@ -599,7 +599,7 @@ def test_arrivals_are_the_first_and_the_last_event_of_each_output(clock: Clock) 
         (9.0, tool_delta("t4", "{", output_index=3)),
     )
     accumulator.response()
-    assert accumulator.arrivals == {
+    assert accumulator.arrivals() == {
         0: Arrival(2.0, 4.0),
         1: Arrival(1.0, 5.0),
         2: Arrival(6.0, 7.0),
@@ -923,8 +923,8 @@ def test_any_response_cut_into_any_events_folds_back_into_itself(conversation: C
 @given(conversations())
 def test_a_streamed_call_logs_what_it_would_have_logged_unstreamed(conversation: Conversation) -> None:
     accumulator = accumulated(conversation.events)
-    streamed = read_response(accumulator.response(), {}, accumulator.arrivals)
-    unstreamed = read_response(as_streams_bring_it(conversation.response), {}, {})
+    streamed = read_stream(accumulator, read_response, Request())
+    unstreamed = read_response(as_streams_bring_it(conversation.response), Request())
     assert all(child.arrival is not None for child in streamed.children)
     children = [child._replace(arrival=None) for child in streamed.children]
     assert streamed._replace(children=children) == unstreamed._replace(children=list(unstreamed.children))
@@ -997,7 +997,7 @@ def test_whatever_the_events_were_their_response_can_be_read(events: list[Any]) 
         add_anything(accumulator, event)
     response = plain(accumulator.response())
     assert isinstance(response, dict)
-    assert read_response(response, {}, accumulator.arrivals).output == response["outputs"]
+    assert read_response(response, Request()).output == response["outputs"]
 
 
 @settings(deadline=None)

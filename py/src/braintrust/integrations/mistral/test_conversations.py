@@ -1,7 +1,6 @@
 import datetime
 import json
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from .conversations import OPERATIONS, read_lookup_request, read_lookup_response, read_request, read_response
-from .operations import Arrival, CallKey, Child, Outcome, Request, Settlement
+from .operations import CallKey, Child, Outcome, Request, Settlement
 from .payloads import plain
 
 
@@ -95,9 +94,9 @@ def respond(*outputs: Json, usage: Json | None = None, **fields: Any) -> Outcome
     return read(plain(models.ConversationResponse.model_validate(response)))
 
 
-def read(response: Any, arrivals: Mapping[int, Arrival] = MappingProxyType({})) -> Outcome:
+def read(response: Any) -> Outcome:
     """Return what a plain response logs, to be compared whole."""
-    outcome = read_response(response, {}, arrivals)
+    outcome = read_response(response, Request())
     return outcome._replace(children=tuple(outcome.children))
 
 
@@ -111,9 +110,7 @@ def child_of(entry: Json) -> Child:
 
 def test_a_text_stays_a_text_and_what_was_not_given_is_not_logged() -> None:
     arguments = {"inputs": "Hello", "model": "mistral-small-latest", "store": UNSET, "name": None}
-    assert read_request(arguments, stream=False) == Request(
-        "Hello", {"provider": "mistral", "stream": False, "model": "mistral-small-latest"}
-    )
+    assert read_request(arguments) == Request("Hello", {"provider": "mistral", "model": "mistral-small-latest"})
 
 
 def test_everything_of_a_request_that_the_contract_names_is_metadata() -> None:
@@ -132,22 +129,21 @@ def test_everything_of_a_request_that_the_contract_names_is_metadata() -> None:
         "conversation_id": "conv1",
         "tool_confirmations": [],
     }
-    request = read_request({"inputs": [], "metadata": {"user": "u1"}, **given}, stream=True)
-    assert request == Request([], {"provider": "mistral", "stream": True, **given, "request_metadata": {"user": "u1"}})
+    request = read_request({"inputs": [], "metadata": {"user": "u1"}, **given})
+    assert request == Request([], {"provider": "mistral", **given, "request_metadata": {"user": "u1"}})
 
 
 def test_entries_given_as_models_and_as_dicts_are_logged_alike() -> None:
     as_dict: Json = {"object": "entry", "type": "message.input", "role": "user", "content": "Hello"}
     as_model = models.MessageInputEntry(role="user", content="Hello")
-    assert read_request({"inputs": [as_model]}, stream=False).input == [as_dict]
-    assert read_request({"inputs": [as_dict]}, stream=False).input == [as_dict]
+    assert read_request({"inputs": [as_model]}).input == [as_dict]
+    assert read_request({"inputs": [as_dict]}).input == [as_dict]
 
 
 def test_tools_and_arguments_given_as_models_become_plain() -> None:
     arguments = {"tools": [models.WebSearchTool()], "completion_args": models.CompletionArgs(temperature=0.5)}
-    assert read_request(arguments, stream=False).metadata == {
+    assert read_request(arguments).metadata == {
         "provider": "mistral",
-        "stream": False,
         "tools": [{"type": "web_search"}],
         "completion_args": {"temperature": 0.5},
     }
@@ -156,22 +152,20 @@ def test_tools_and_arguments_given_as_models_become_plain() -> None:
 def test_replayed_tools_without_ids_and_times_are_logged_as_they_were_given() -> None:
     replayed: Json = {"type": "function.call", "tool_call_id": "t1", "name": "web_search", "arguments": "{}"}
     result: Json = {"type": "function.result", "tool_call_id": "t1", "result": "[]", "id": None, "created_at": None}
-    request = read_request({"inputs": [replayed, result]}, stream=False)
-    assert request == Request([replayed, result], {"provider": "mistral", "stream": False})
+    request = read_request({"inputs": [replayed, result]})
+    assert request == Request([replayed, result], {"provider": "mistral"})
 
 
 def test_a_request_whose_arguments_cannot_be_read_is_logged_as_far_as_it_can() -> None:
-    request = read_request({"inputs": (item for item in "ab"), "model": object(), "instructions": "x"}, stream=False)
-    assert request == Request(
-        "<generator>", {"provider": "mistral", "stream": False, "model": "<object>", "instructions": "x"}
-    )
+    request = read_request({"inputs": (item for item in "ab"), "model": object(), "instructions": "x"})
+    assert request == Request("<generator>", {"provider": "mistral", "model": "<object>", "instructions": "x"})
 
 
 # What a request settles
 
 
 def settlements(inputs: Any, **arguments: Any) -> list[Settlement]:
-    return list(read_request({"conversation_id": "conv1", "inputs": inputs, **arguments}, stream=False).settlements)
+    return list(read_request({"conversation_id": "conv1", "inputs": inputs, **arguments}).settlements)
 
 
 @pytest.mark.parametrize(
@@ -370,7 +364,7 @@ def test_whatever_the_response_it_is_read(response: Any) -> None:
     )
 )
 def test_whatever_the_request_it_is_read(arguments: Any) -> None:
-    request = read_request(arguments, stream=False)
+    request = read_request(arguments)
     assert request.input == plain(arguments.get("inputs"))
     assert all(isinstance(settlement, Settlement) for settlement in request.settlements)
 
@@ -393,6 +387,7 @@ def test_a_tool_execution_becomes_a_tool_span_with_parsed_arguments_and_its_info
         input={"query": "tides"},
         output={"result": '{"hits": 2}'},
         metadata={**metadata, **of(KEEPS_MODEL_OF_TOOLS, {"model": "mistral-small-2603", "agent_id": "ag1"})},
+        place=0,
         start=seconds("00:01.500"),
         end=seconds("00:04"),
     )
@@ -495,6 +490,7 @@ def test_a_function_call_becomes_a_tool_span_that_waits_for_its_result() -> None
         name="tool: add",
         input={"a": 1},
         metadata={"tool_type": "function.call", "tool_call_id": "call1", "tool_index": 0, "tool_name": "add"},
+        place=0,
         start=seconds("00:01"),
         waits_as=CallKey("conv1", "call1"),
     )
@@ -550,6 +546,7 @@ def test_a_handoff_leads_from_one_agent_to_the_next() -> None:
         input={"agent_id": "ag1", "agent_name": "Router"},
         output={"agent_id": "ag2", "agent_name": "Writer"},
         metadata={"tool_type": "agent.handoff", "tool_call_id": "h1", "tool_index": 0, "tool_name": "Writer"},
+        place=0,
         start=seconds("00:01"),
         end=seconds("00:02"),
     )
@@ -592,10 +589,9 @@ def test_an_entry_of_an_unknown_type_is_output_and_no_child() -> None:
     assert [child.metadata["tool_index"] for child in outcome.children] == [1]
 
 
-def test_children_get_the_arrivals_of_their_own_entries() -> None:
-    arrivals = {0: Arrival(1.0, 2.0), 1: Arrival(1.5, None), 2: Arrival(3.0, 4.0)}
-    children = read({"outputs": [tool(), message(), call()]}, arrivals).children
-    assert [child.arrival for child in children] == [arrivals[0], arrivals[2]]
+def test_children_know_their_place_in_the_outputs() -> None:
+    children = read({"outputs": [tool(), message(), call()]}).children
+    assert [child.place for child in children] == [0, 2]
 
 
 # Errors
@@ -647,31 +643,31 @@ def test_a_history_is_logged_whole_and_its_entries_are_no_children() -> None:
     ]
     history = {"object": "conversation.history", "conversation_id": "conv1", "entries": entries}
     response = plain(models.ConversationHistory.model_validate(history))
-    assert read_lookup_response(response, {}, {}) == Outcome(history, {"object": "conversation.history"})
+    assert read_lookup_response(response, Request()) == Outcome(history, {"object": "conversation.history"})
 
 
 def test_messages_are_logged_whole() -> None:
     messages = {"object": "conversation.messages", "conversation_id": "conv1", "messages": [message()]}
     response = plain(models.ConversationMessages.model_validate(messages))
-    assert read_lookup_response(response, {}, {}) == Outcome(messages, {"object": "conversation.messages"})
+    assert read_lookup_response(response, Request()) == Outcome(messages, {"object": "conversation.messages"})
 
 
 def test_a_conversation_says_whose_it_is() -> None:
     conversation = {"object": "conversation", "id": "conv1", "created_at": at("00:01"), "updated_at": at("00:02")}
     of_model = plain(models.ModelConversation.model_validate({**conversation, "model": "mistral-small-latest"}))
     of_agent = plain(models.AgentConversation.model_validate({**conversation, "agent_id": "ag1"}))
-    assert read_lookup_response(of_model, {}, {}) == Outcome(
+    assert read_lookup_response(of_model, Request()) == Outcome(
         output={**conversation, "model": "mistral-small-latest"},
         metadata={"object": "conversation", "model": "mistral-small-latest"},
     )
-    assert read_lookup_response(of_agent, {}, {}) == Outcome(
+    assert read_lookup_response(of_agent, Request()) == Outcome(
         output={**conversation, "agent_id": "ag1"}, metadata={"object": "conversation", "agent_id": "ag1"}
     )
-    assert read_lookup_response([of_model, of_agent], {}, {}) == Outcome([of_model, of_agent])
+    assert read_lookup_response([of_model, of_agent], Request()) == Outcome([of_model, of_agent])
 
 
 def test_a_deletion_has_no_output() -> None:
-    assert read_lookup_response(None, {}, {}) == Outcome()
+    assert read_lookup_response(None, Request()) == Outcome()
 
 
 # The table
@@ -686,9 +682,10 @@ def test_every_operation_has_the_name_and_the_type_of_the_contract() -> None:
     }
 
 
-def test_only_the_streaming_operations_accumulate_and_say_so() -> None:
-    for name, operation in OPERATIONS.items():
-        streams = name.endswith("_stream")
-        assert (operation.accumulator is not None) is streams
-        metadata = operation.request({}).metadata or {}
-        assert metadata.get("stream", False) is streams
+def test_only_the_operations_that_stream_say_so() -> None:
+    streams = {name: operation.request({}).metadata.get("stream") for name, operation in OPERATIONS.items()}
+    assert streams == {
+        **dict.fromkeys(("start", "append", "restart"), False),
+        **dict.fromkeys(("start_stream", "append_stream", "restart_stream"), True),
+        **dict.fromkeys(("get", "list", "delete", "get_history", "get_messages")),
+    }

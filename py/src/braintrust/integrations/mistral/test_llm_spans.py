@@ -30,8 +30,8 @@ HANDOFF: Json = {"type": "agent.handoff", "id": "h1", "next_agent_id": "ag2", "n
 
 def model_calls(outputs: list[Json], request: Request | None = None, **outcome: Any) -> list[Child]:
     """Return the children that these outputs have where nothing else makes any."""
-    read = with_llm_spans(request or Request("Bread?"), lambda *_: Outcome(outputs, **outcome))
-    return list(read(None, {}, {}).children)
+    read = with_llm_spans(lambda response, request: Outcome(outputs, **outcome))
+    return list(read(None, request or Request("Bread?")).children)
 
 
 def tool_call(call_id: str, name: str, arguments: str) -> Json:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from . import response_stream
 from .conftest import Json
-from .operations import Arrival
+from .operations import Arrival, Request, read_stream
 from .payloads import plain
 from .response_stream import ResponseAccumulator
 from .responses import read_response
@@ -278,7 +278,7 @@ def test_arrivals_are_the_first_and_the_last_event_of_each_item(clock: Clock) ->
     )
     items: Any = plain(accumulator.response()["output"])
     assert [item["id"] for item in items] == ["b", "a"]
-    assert accumulator.arrivals == {0: Arrival(2.0, None), 1: Arrival(1.0, 4.0)}
+    assert accumulator.arrivals() == {0: Arrival(2.0, None), 1: Arrival(1.0, 4.0)}
 
 
 # Events that nobody can read, memory
@@ -416,8 +416,8 @@ def responses(draw: st.DrawFn) -> Streamed:
 @given(responses())
 def test_any_response_as_events_logs_what_it_would_have_logged_unstreamed(streamed: Streamed) -> None:
     accumulator = accumulated([event for event, _ in streamed.events])
-    outcome = read_response(accumulator.response(), {}, accumulator.arrivals)
-    unstreamed = read_response(models.CreateResponseResponse.model_validate(streamed.whole), {}, {})
+    outcome = read_stream(accumulator, read_response, Request())
+    unstreamed = read_response(models.CreateResponseResponse.model_validate(streamed.whole), Request())
     assert all(child.arrival is not None for child in outcome.children)
     assert outcome._replace(children=[child._replace(arrival=None) for child in outcome.children]) == unstreamed
 

@@ -1,8 +1,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import ANY
 
@@ -13,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from .conftest import Json, LoggedSpan, LoggedSpans, MakeClient, Mistral, answer, answer_stream, logged_calls
-from .operations import Arrival, Child, Outcome, Request
+from .operations import Child, Outcome, Request
 from .payloads import plain
-from .responses import OPERATIONS, read_request, read_response
+from .responses import OPERATIONS, read_response
 
 
 try:
@@ -86,9 +85,9 @@ def respond(*output: Json, **fields: Any) -> Outcome:
     return read(models.CreateResponseResponse.model_validate(response(*output, **fields)))
 
 
-def read(response: Any, arrivals: Mapping[int, Arrival] = MappingProxyType({})) -> Outcome:
+def read(response: Any) -> Outcome:
     """Return what a response logs, to be compared whole."""
-    outcome = read_response(response, {}, arrivals)
+    outcome = read_response(response, Request())
     return outcome._replace(children=tuple(outcome.children))
 
 
@@ -108,21 +107,21 @@ def test_the_input_is_logged_as_given_and_the_parameters_as_metadata(given: Any)
         "text": {"format": {"type": "json_schema", "name": "loaf", "schema": {"type": "object"}}},
     }
     arguments = {"input": given, **parameters, "metadata": {"user": "u1"}, "temperature": UNSET, "top_p": None}
-    assert read_request(arguments) == Request(
+    assert OPERATIONS["create"].request(arguments) == Request(
         given, {"provider": "mistral", "stream": False, **parameters, "request_metadata": {"user": "u1"}}
     )
 
 
 def test_a_stream_argument_that_is_true_says_so_and_no_other_does() -> None:
     for given, stream in ((True, True), (False, False), (None, False), (UNSET, False)):
-        assert (read_request({"stream": given}).metadata or {})["stream"] is stream
+        assert OPERATIONS["create"].request({"stream": given}).metadata["stream"] is stream
 
 
 def test_inline_media_becomes_an_attachment_and_a_url_stays_one() -> None:
     png = b"\x89PNG\r\n\x1a\n"
     urls = [f"data:image/png;base64,{base64.b64encode(png).decode()}", "https://example.com/a.png", "/etc/passwd"]
     content = [{"type": "input_image", "image_url": url} for url in urls]
-    messages: Any = read_request({"input": [{"role": "user", "content": content}]}).input
+    messages: Any = OPERATIONS["create"].request({"input": [{"role": "user", "content": content}]}).input
     attachment, *others = (part["image_url"] for part in messages[0]["content"])
     assert isinstance(attachment, Attachment)
     assert attachment.data == png
@@ -177,6 +176,7 @@ def test_a_function_call_becomes_a_tool_span_with_parsed_arguments_at_its_place(
                 "tool_call_id": "call1",
                 "tool_index": 1,
             },
+            place=1,
         ),
     )
 
@@ -197,13 +197,13 @@ def test_a_tool_that_no_sdk_knows_yet_is_named_after_its_type() -> None:
             "tool_call_id": "ws1",
             "tool_index": 0,
         },
+        place=0,
     )
 
 
-def test_children_get_the_arrivals_of_their_own_items() -> None:
-    arrivals = {number: Arrival(number, number + 0.5) for number in range(3)}
-    children = read({"output": [CALL, MESSAGE, CALL]}, arrivals).children
-    assert [child.arrival for child in children] == [arrivals[0], arrivals[2]]
+def test_children_know_their_place_in_the_output() -> None:
+    children = read({"output": [CALL, MESSAGE, CALL]}).children
+    assert [child.place for child in children] == [0, 2]
 
 
 JSON = st.recursive(

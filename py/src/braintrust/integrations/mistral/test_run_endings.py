@@ -492,7 +492,7 @@ FUNCTIONS_OF_OURS = [
     "runs.Run.take_decisions",
     "runs.StreamLifecycle",
     "runs.RunStream",
-    "runs._Function.begin",
+    "runs._Function.__init__",
     "runs._Function._outcome",
     "runs._Function._recording",
     "runs._FunctionsPatcher.patch_once",

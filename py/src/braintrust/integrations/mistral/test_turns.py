@@ -1,6 +1,5 @@
 """What the requests of a run add up to, without a run."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
@@ -12,7 +11,7 @@ from .spans import CallSpan
 from .turns import Turn, Turns
 
 
-def read(response: Json, request: Mapping[str, Any], arrivals: Mapping[int, Arrival]) -> Outcome:
+def read(response: Json, request: Request) -> Outcome:
     """Read the simplest response there could be: entries that are function calls where they have a `call`."""
     children = [
         Child(f"tool: {number}", metadata={"tool_type": kind, "tool_call_id": entry.get("call")})
@@ -24,8 +23,6 @@ def read(response: Json, request: Mapping[str, Any], arrivals: Mapping[int, Arri
 
 class Arrived:
     """An accumulator, and how often it was asked."""
-
-    arrivals: Mapping[int, Arrival] = {}
 
     def __init__(self, first_output: float | None, *outputs: Json) -> None:
         self.first_output = first_output
@@ -39,10 +36,13 @@ class Arrived:
         self.asked += 1
         return {"outputs": self._outputs}
 
+    def arrivals(self) -> dict[int, Arrival]:
+        return {}
+
 
 def test_of_its_children_a_request_keeps_those_that_the_run_does_not_execute() -> None:
     turn = Turn(read)
-    outcome = turn.read({"outputs": [{}, {"call": "1"}, {}]}, {}, {})
+    outcome = turn.read({"outputs": [{}, {"call": "1"}, {}]}, Request())
     assert [child.name for child in outcome.children] == ["tool: 0", "tool: 2"]
     assert [child.name for child in turn.calls] == ["tool: 1"]
 
@@ -50,7 +50,7 @@ def test_of_its_children_a_request_keeps_those_that_the_run_does_not_execute() -
 def test_results_follow_the_outputs_of_their_turn_in_the_order_of_the_calls() -> None:
     turns = Turns()
     for outputs in ([{"call": "2"}, {"call": "1"}, {"call": "never run"}], [{"call": "3"}], []):
-        turns.begin(read).read({"outputs": outputs}, {}, {})
+        turns.begin(read).read({"outputs": outputs}, Request())
     for tool_call_id in ("3", "1", "2", "of nobody"):
         turns.add_result(tool_call_id, f"result {tool_call_id}")
     assert [outcome.output for outcome in turns.response()] == [
@@ -75,7 +75,7 @@ def test_the_first_output_of_a_run_is_the_earliest_of_its_streams() -> None:
     turns = Turns()
     assert turns.first_output is None
     for first_output in (None, 20.0, 10.0):
-        turns.begin(read).follow(Arrived(first_output), {})
+        turns.begin(read).follow(Arrived(first_output), Request())
     turns.begin(read)
     assert turns.first_output == 10.0
 
@@ -84,7 +84,7 @@ def test_a_stream_that_is_open_is_read_once_with_what_has_arrived_and_its_span_e
     turns = Turns()
     turn, stream = turns.begin(read), Arrived(None, {"call": "1"})
     turn.span = CallSpan("start", SpanTypeAttribute.TASK, Request())
-    turn.follow(stream, {})
+    turn.follow(stream, Request())
     assert [[outcome.output for outcome in turns.response()] for _ in range(2)] == [[[{"call": "1"}]]] * 2
     assert stream.asked == 1
     (row,) = spans.pop_ended()
@@ -98,10 +98,10 @@ def test_a_run_has_the_sums_of_its_requests_and_what_the_first_said_of_itself() 
         Outcome([{"n": 2}], {"conversation_id": "conv_1", "model": "small", "object": "x"}, {"tokens": 7}),
         Outcome([{"n": 3}], {"conversation_id": "conv_1", "model": "large"}, {"tokens": 1}, error="at last"),
     ]
-    assert read_response(turns, {}, {}) == Outcome(
+    assert read_response(turns, Request()) == Outcome(
         [{"n": 1}, {"n": 2}, {"n": 3}],
         {"conversation_id": "conv_1", "model": "small"},
         {"request_count": 4, "tokens": 13, "connector_tokens": 2},
         error="at last",
     )
-    assert read_response([], {}, {}) == Outcome([], {}, {"request_count": 0})
+    assert read_response([], Request()) == Outcome([], {}, {"request_count": 0})

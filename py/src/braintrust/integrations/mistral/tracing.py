@@ -75,11 +75,11 @@ class TracedCall:
         self._make_accumulator = operation.accumulator
         read = operation.response
         if operation.with_llm_spans is not None and wants_llm_spans(resource):
-            read = operation.with_llm_spans(request, read)
+            read = operation.with_llm_spans
         run = current_run.get()
         self._turn = None if run is None else run.begin(read)
         self._read = read if self._turn is None else self._turn.read
-        self._request = request.metadata or {}
+        self._request = request
         self._span = CallSpan(operation.span_name, operation.span_type, request)
         if self._turn is not None:
             self._turn.span = self._span
@@ -102,7 +102,7 @@ class TracedCall:
         """Return what the caller gets: `result` itself, or the traced stream around it."""
         make_accumulator = self._make_accumulator
         if make_accumulator is None or not guarded(isinstance, result, (Iterator, AsyncIterator), fallback=False):
-            self._span.close(lambda: self._read(result, self._request, {}))
+            self._span.close(lambda: self._read(result, self._request))
             return result
         stream = guarded(self._stream, make_accumulator, result, fallback=None)
         if stream is None:

@@ -1,11 +1,11 @@
 """What the requests of a client-side run add up to, while they are made."""
 
 import contextvars
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .faults import guarded
-from .operations import Accumulator, Arrival, Child, Outcome, ResponseReader
+from .operations import Accumulator, Arrival, Child, Outcome, Request, ResponseReader, read_stream
 from .payloads import Loggable
 from .spans import CallSpan
 
@@ -25,7 +25,7 @@ class Turn:
         self._read = read
         self._outcome: Outcome | None = None
         self._accumulator: Accumulator | None = None
-        self._request: Mapping[str, Loggable] = {}
+        self._request = Request()
         self.calls: Sequence[Child] = ()
 
     @property
@@ -33,13 +33,13 @@ class Turn:
         """When the first output of a stream arrived, in Unix seconds."""
         return None if self._accumulator is None else self._accumulator.first_output
 
-    def follow(self, accumulator: Accumulator, request: Mapping[str, Loggable]) -> None:
+    def follow(self, accumulator: Accumulator, request: Request) -> None:
         """Take note of the stream that the request was answered with."""
         self._accumulator, self._request = accumulator, request
 
-    def read(self, response: Any, request: Mapping[str, Loggable], arrivals: Mapping[int, Arrival]) -> Outcome:
+    def read(self, response: Any, request: Request) -> Outcome:
         """Read the response for the request's own span, without the function calls."""
-        outcome = self._read(response, request, arrivals)
+        outcome = self._read(response, request)
         self.calls = [child for child in outcome.children if _is_function_call(child)]
         others = [child for child in outcome.children if not _is_function_call(child)]
         self._outcome = outcome._replace(children=others)
@@ -48,7 +48,7 @@ class Turn:
     def outcome(self) -> Outcome:
         """Return what came of the request; of a stream that is still open, what has arrived."""
         if self._outcome is None and self._accumulator is not None:
-            guarded(self._read_arrived, self._accumulator, fallback=None)
+            return guarded(read_stream, self._accumulator, self.read, self._request, fallback=Outcome())
         return self._outcome or Outcome()
 
     def close(self) -> None:
@@ -56,15 +56,9 @@ class Turn:
         if self.span is not None:
             self.span.close(self.outcome, first_output=self.first_output)
 
-    def _read_arrived(self, accumulator: Accumulator) -> None:
-        response = accumulator.response()
-        self.read(response, self._request, accumulator.arrivals)
-
 
 class Turns:
     """All requests of a run: an accumulator that needs no events, because the requests have theirs."""
-
-    arrivals: Mapping[int, Arrival] = {}
 
     def __init__(self) -> None:
         self._turns: list[Turn] = []
@@ -99,6 +93,10 @@ class Turns:
         for turn in self._turns:
             turn.close()
         return [self._with_results(turn) for turn in self._turns]
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return none: its children are those of the requests."""
+        return {}
 
     def _with_results(self, turn: Turn) -> Outcome:
         outcome = turn.outcome()
