@@ -1,4 +1,4 @@
-"""What the arguments and the response of a call say about it, beside their content."""
+"""What the requests and responses of all resources have in common: parameters, ids, times, errors."""
 
 import datetime
 import functools
