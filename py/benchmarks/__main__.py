@@ -41,7 +41,7 @@ def _round(
     Returns what the processes measured with: packages' versions.
     """
     with ExitStack() as stack:
-        workers = {side: stack.enter_context(Worker(side, python)) for side, python in pythons.items()}
+        workers = {side: stack.enter_context(Worker(side, python, quick=quick)) for side, python in pythons.items()}
         versions = {name: version for worker in workers.values() for name, version in worker.wait().items()}
         for title, figure in FIGURES.items():
             for repeat in range(1 if quick else figure.repeats):
@@ -66,7 +66,7 @@ def _pythons(options: argparse.Namespace) -> dict[Side, str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What tracing Mistral costs.")
     parser.add_argument("--rounds", type=int, default=5, help="how many times to start fresh processes (5)")
-    parser.add_argument("--quick", action="store_true", help="one round, each figure measured once")
+    parser.add_argument("--quick", action="store_true", help="hardly measure: shows that all of it runs, and no more")
     parser.add_argument("--slow", action="store_true", help="let the SDK's own module do what takes it minutes, too")
     names = ", ".join(side.value for side in Side)
     parser.add_argument("--sides", type=Side, nargs="+", default=list(Side), metavar="SIDE", help=f"some of {names}")

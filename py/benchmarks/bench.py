@@ -46,18 +46,22 @@ class Methods(NamedTuple):
 
 
 class Bench:
-    """A client that is traced as its side says, a place where its records go, and clocks."""
+    """A client that is traced as its side says, a place where its records go, and clocks.
 
-    def __init__(self, side: Side) -> None:
-        self.side = side
+    A quick one repeats a hundredth of what it should, and its results are worth nothing.
+    """
+
+    def __init__(self, side: Side, *, quick: bool) -> None:
+        self._side = side
+        self._quick = quick
         self.provider = Provider()
         # Before anything wraps them, and of a client that nothing hooks into.
         self._bare = _methods(_client(self.provider))
         client = _client(self.provider)
         self._log = _log(side, self.provider, client)
         self._methods = _methods(client)
-        self.conversations = client.beta.conversations
-        self.chat = client.chat
+        self._conversations = client.beta.conversations
+        self._chat = client.chat
         # Collections would strike at random; what stands now need never be looked at again.
         gc.disable()
         gc.collect()
@@ -70,18 +74,18 @@ class Bench:
         self.provider.wire = wire
         yield
         self.provider.wire = None
-        if not self._log.records() and self.side is not Side.UNTRACED:
-            raise SideError(f"side {self.side.value!r} has logged nothing")
+        if not self._log.records() and self._side is not Side.UNTRACED:
+            raise SideError(f"side {self._side.value!r} has logged nothing")
         self._log.close()
 
     def call(self, response: ConversationResponse = PLAIN, inputs: str = _INPUTS) -> None:
         """Call Mistral, which answers with this response, as an application would."""
         self.provider.response = response
-        self.conversations.start(model=MODEL, inputs=inputs)
+        self._conversations.start(model=MODEL, inputs=inputs)
 
     def open_stream(self) -> EventStream[ConversationEvents]:
         """Ask Mistral for a stream as an application would."""
-        return self.conversations.start_stream(model=MODEL, inputs=_INPUTS)
+        return self._conversations.start_stream(model=MODEL, inputs=_INPUTS)
 
     def consume(self, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
         """Stream these events to their end."""
@@ -90,15 +94,16 @@ class Bench:
 
     def consume_many(self, streams: int, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
         """Stream them in so many streams at the same time."""
+
+        async def consume_one() -> None:
+            async for _ in await self._conversations.start_stream_async(model=MODEL, inputs=_INPUTS):
+                pass
+
+        async def consume_all() -> None:
+            await asyncio.gather(*(consume_one() for _ in self._repeated(streams)))
+
         self.provider.events = make_events
-        asyncio.run(self._consume_many(streams))
-
-    async def _consume_many(self, streams: int) -> None:
-        await asyncio.gather(*(self._consume_one() for _ in range(streams)))
-
-    async def _consume_one(self) -> None:
-        async for _ in await self.conversations.start_stream_async(model=MODEL, inputs=_INPUTS):
-            pass
+        asyncio.run(consume_all())
 
     def consume_events(self, count: int, *, bare: bool) -> None:
         """Stream so many events of a conversation to their end."""
@@ -108,33 +113,31 @@ class Bench:
     def consume_chunks(self, count: int, *, bare: bool) -> None:
         """Stream so many chunks of a completion to their end."""
         self.provider.chunks = partial(ready_chunks, count)
-        _exhaust(self.provider.stream() if bare else self.chat.stream(model=MODEL, messages=_MESSAGES))
+        _exhaust(self.provider.stream() if bare else self._chat.stream(model=MODEL, messages=_MESSAGES))
 
     def complete(self, completion: ChatCompletionResponse = PLAIN_COMPLETION) -> None:
         """Have Mistral complete a chat with this completion."""
         self.provider.completion = completion
-        self.chat.complete(model=MODEL, messages=_MESSAGES)
+        self._chat.complete(model=MODEL, messages=_MESSAGES)
 
-    def microseconds(self, action: Callable[[], object], *, batches: int = 15, repetitions: int = 40) -> float:
+    def microseconds(self, action: Callable[[], object], *, batches: int = 16, repetitions: int = 40) -> float:
         """What one of many repetitions takes, drained between their batches."""
-        return statistics.median(self._batch(action, repetitions) for _ in range(batches + 1)) / 1_000
+        return statistics.median(self._batch(action, repetitions) for _ in self._repeated(batches)) / 1_000
 
     def microseconds_an_event(self, consume: Consume, count: int) -> float:
         """What tracing adds to each event of a stream, beyond what it adds to a stream of one event."""
         streams = [(1, True), (count, True), (1, False), (count, False)]
         # In turn, so that whatever slows the machine down slows all four down.
-        rounds = range(min(max(100_000 // count, 5), 300))
+        rounds = self._repeated(min(max(100_000 // count, 5), 300))
         samples = [[self._batch(partial(consume, length, bare=bare), 1) for length, bare in streams] for _ in rounds]
         bare_one, bare_many, one, many = map(statistics.median, zip(*samples, strict=True))
         return (many - bare_many - one + bare_one) / (count - 1) / 1_000
 
-    def microseconds_on_the_wire(
-        self, call: Callable[[Methods], object], *, pairs: int = 20, repetitions: int = 10
-    ) -> float:
+    def microseconds_on_the_wire(self, call: Callable[[Methods], object], *, repetitions: int = 10) -> float:
         """What tracing adds to a call that the network answers, which by itself takes much more than tracing."""
         traced, bare = partial(call, self._methods), partial(call, self._bare)
         # One after the other, so that what slows the machine down slows both down.
-        samples = [(self._batch(bare, repetitions), self._batch(traced, repetitions)) for _ in range(pairs)]
+        samples = [(self._batch(bare, repetitions), self._batch(traced, repetitions)) for _ in self._repeated(20)]
         return statistics.median(with_tracing - without for without, with_tracing in samples) / 1_000
 
     def mebibytes(self, action: Callable[[], object]) -> float:
@@ -164,10 +167,14 @@ class Bench:
     def _batch(self, action: Callable[[], object], repetitions: int) -> float:
         """Return what one of some repetitions takes, in nanoseconds."""
         self._drain()
+        repeated = self._repeated(repetitions)
         started = time.perf_counter_ns()
-        for _ in range(repetitions):
+        for _ in repeated:
             action()
-        return (time.perf_counter_ns() - started) / repetitions
+        return (time.perf_counter_ns() - started) / len(repeated)
+
+    def _repeated(self, times: int) -> range:
+        return range(-(-times // 100) if self._quick else times)
 
     def _drain(self) -> None:
         """Forget what was logged, so that no measurement pays for the records of another."""

@@ -46,17 +46,17 @@ def import_milliseconds(module: str, *, after: str) -> float:
     raise LookupError(f"the interpreter did not report the import of {module}")
 
 
-def overlay_milliseconds(runs: int = 5) -> float:
+def overlay_milliseconds() -> float:
     """What the overlay's own start-up files take when an interpreter reads them."""
     names = [path.name for path in _start_files()]
     command = (sys.executable, "-S", "-c", _TIMED_SITE, sysconfig.get_path("purelib"), *names)
-    return statistics.median(float(_python(*command).stdout) for _ in range(runs)) * 1_000
+    return statistics.median(float(_python(*command).stdout) for _ in range(5)) * 1_000
 
 
-def start_milliseconds(pairs: int = 15) -> float:
+def start_milliseconds() -> float:
     """By how much longer an interpreter takes to start with the overlay than in a twin environment without it."""
     bare, overlaid = _twins()
-    return statistics.median(_start(overlaid) - _start(bare) for _ in range(pairs)) * 1_000
+    return statistics.median(_start(overlaid) - _start(bare) for _ in range(15)) * 1_000
 
 
 def _start(python: str) -> float:

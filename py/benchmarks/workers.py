@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from importlib.metadata import distributions
-from types import TracebackType
 
 from .bench import Bench
 from .figures import FIGURES
@@ -31,7 +30,7 @@ class WorkerError(Exception):
 class Worker:
     """A process of one side, idle until it is asked, run by this Python."""
 
-    def __init__(self, side: Side, python: str) -> None:
+    def __init__(self, side: Side, python: str, *, quick: bool) -> None:
         self.side = side
         # Whatever the caller's environment says, nothing goes to Braintrust and imports find their bytecode.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BRAINTRUST_")}
@@ -39,7 +38,7 @@ class Worker:
         if side is not Side.OURS:
             environment["BRAINTRUST_MISTRAL_OVERLAY"] = "0"
         self._process = subprocess.Popen(
-            [python, "-m", __name__, side.value],
+            [python, "-m", __name__, side.value, *(["quick"] if quick else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -67,16 +66,14 @@ class Worker:
     def __enter__(self) -> "Worker":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.communicate()
 
 
-def main(side: Side) -> None:
+def main(side: Side, *, quick: bool) -> None:
     """Measure what standard input asks for until it ends."""
     try:
-        bench = Bench(side)
+        bench = Bench(side, quick=quick)
         print(json.dumps(_versions()), flush=True)
         for line in sys.stdin:
             print(json.dumps(FIGURES[line.strip()].measure(bench)), flush=True)
@@ -90,4 +87,4 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Side(sys.argv[1]))
+    main(Side(sys.argv[1]), quick="quick" in sys.argv[2:])
