@@ -53,7 +53,8 @@ def examine() -> list[Finding]:
         module = importlib.import_module(INTEGRATION)
         findings = [_overlay(module, early, had_finder)]
     except Exception as error:
-        findings = [_import_failure(error)]
+        summary = f"braintrust-mistral {__version__} is not active: {type(error).__name__}: {error}"
+        findings = [Finding("overlay", "problem", summary, "Nothing is traced; reinstall the braintrust SDK.")]
     findings += _versions(module)
     if module is not None:
         if _version("mistralai"):
@@ -113,11 +114,6 @@ def _reason(early: bool, had_finder: bool) -> tuple[str, str]:
         advice = "The SDK's own integration is in force; upgrade braintrust-mistral."
         return "it cannot be imported with this braintrust, see the warning", advice
     return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
-
-
-def _import_failure(error: Exception) -> Finding:
-    summary = f"braintrust-mistral {__version__} is not active: {type(error).__name__}: {error}"
-    return Finding("overlay", "problem", summary, "Nothing is traced; reinstall the braintrust SDK.")
 
 
 def _versions(module: ModuleType | None) -> Iterator[Finding]:
@@ -212,23 +208,18 @@ def _is_there(module: str) -> bool:
 def _logger() -> Finding:
     """Tell whether calls are logged: for certain where a logger exists, else by what one would find."""
     from braintrust import current_logger
+    from braintrust.env import BraintrustEnv
 
     if current_logger() is not None:
         return Finding("logger", "ok", "this process has a logger")
     names = ("BRAINTRUST_APP_URL", "BRAINTRUST_API_URL", "BRAINTRUST_ORG_NAME")
     details = {name: os.environ[name] for name in names if name in os.environ}
-    if _has_api_key():
+    # The SDK also reads a file `.env.braintrust`.
+    if BraintrustEnv.API_KEY.get(None, use_dotenv=True):
         summary = "BRAINTRUST_API_KEY is set; only your program knows whether it calls init_logger()"
         return Finding("logger", "ok", summary, details=details)
     advice = "Set it, or give init_logger() an api_key: without a logger nothing is traced."
     return Finding("logger", "note", "BRAINTRUST_API_KEY is not set", advice, details)
-
-
-def _has_api_key() -> bool:
-    # The SDK also reads a file `.env.braintrust`.
-    from braintrust.env import BraintrustEnv
-
-    return bool(BraintrustEnv.API_KEY.get(None, use_dotenv=True))
 
 
 def _llm_spans() -> Finding:

@@ -1,9 +1,7 @@
 """The overlay as users install it: beside the SDK's releases, in environments made for the purpose."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import requires, version
@@ -12,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from braintrust_mistral import __version__
+
+from .conftest import run
+
 
 PROJECT = Path(__file__).parents[2]
-OLDEST, NEWEST = (
-    next(name for name in requires("braintrust-mistral") or () if name.startswith("braintrust")).replace(">=", "=="),
-    f"braintrust=={version('braintrust')}",
-)
+REQUIRED = next(line for line in requires("braintrust-mistral") or () if line.startswith("braintrust"))
+OLDEST, NEWEST = REQUIRED.replace(">=", "=="), f"braintrust=={version('braintrust')}"
 MISTRALAI = f"mistralai=={version('mistralai')}"
 UV = shutil.which("uv")
 
@@ -28,11 +28,11 @@ FINDERS = "import sys; print([type(finder).__name__ for finder in sys.meta_path]
 class Environment:
     """A virtual environment, whose Python runs where this project is out of sight."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.python = path / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        make = [UV, "venv", "--quiet", "--python"] if UV else []
-        self._call(*make, sys.executable, *([] if UV else ["-m", "venv"]), str(path))
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = str(folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+        make = [UV, "venv", "--quiet", "--python", sys.executable] if UV else [sys.executable, "-m", "venv"]
+        run([*make, "venv"], folder)
         self.packages = Path(self.run("import sysconfig; print(sysconfig.get_path('purelib'))"))
 
     def install(self, *requirements: str) -> "Environment":
@@ -50,45 +50,27 @@ class Environment:
 
     def call(self, *arguments: str, status: int = 0, **environ: str) -> str:
         """Run Python with these arguments, to this exit status, and return what it prints and what it complains of."""
-        return self._call(str(self.python), *arguments, status=status, **environ)
+        return run([self.python, *arguments], self.folder, status=status, **environ)
 
     def _pip(self, command: str, *arguments: str) -> None:
         if UV:
-            self._call(UV, "pip", command, "--quiet", "--python", str(self.python), *arguments)
+            run([UV, "pip", command, "--quiet", "--python", self.python, *arguments], self.folder)
         else:
-            self._call(str(self.python), "-m", "pip", "--quiet", command, *arguments)
-
-    def _call(self, *command: str, status: int = 0, **environ: str) -> str:
-        inherited = {name: os.environ[name] for name in os.environ if not name.startswith(("BRAINTRUST", "PYTHON"))}
-        run = subprocess.run(
-            command,
-            check=False,
-            cwd=self.path.parent,
-            env=inherited | environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert run.returncode == status, run.stdout
-        return run.stdout.strip()
+            self.call("-m", "pip", "--quiet", command, *arguments)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("wheel")
     build = [UV, "build", "--wheel", "--out-dir"] if UV else [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w"]
-    subprocess.run([*build, str(folder), str(PROJECT)], check=True, capture_output=True)
+    run([*build, str(folder), str(PROJECT)], folder)
     (path,) = folder.glob("*.whl")
     return str(path)
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
-    def make(*requirements: str) -> Environment:
-        environment = Environment(tmp_path_factory.mktemp("environment") / "venv")
-        return environment.install(*requirements) if requirements else environment
-
-    return make
+    return lambda *requirements: Environment(tmp_path_factory.mktemp("environment")).install(*requirements)
 
 
 @pytest.fixture(scope="module", params=[OLDEST, NEWEST])
@@ -148,6 +130,20 @@ def sdks_place(environment: Environment) -> str:
     return str(environment.packages / "braintrust/integrations/mistral/__init__.py")
 
 
+def findings(environment: Environment, *options: str, status: int = 0, **environ: str) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds, by what it looked at."""
+    output = environment.call(*options, "-m", "braintrust_mistral", "--json", status=status, **environ)
+    return {finding["check"]: finding for finding in json.loads(output[output.index("{") :])["findings"]}
+
+
+def why_inactive(environment: Environment, *options: str, **environ: str) -> str:
+    """Return what the doctor finds to be the reason why the SDK's own integration is in force."""
+    overlay = findings(environment, *options, status=1, **environ)["overlay"]
+    assert overlay["mark"] == "problem"
+    assert overlay["details"] == {"braintrust.integrations.mistral": sdks_place(environment)}
+    return overlay["summary"].removeprefix(f"braintrust-mistral {__version__} is not active: ")
+
+
 @pytest.mark.parametrize(
     "way",
     [
@@ -171,7 +167,7 @@ def test_the_loaded_module_is_like_any_other(environment: Environment) -> None:
 
 
 def test_it_holds_under_pytest_whose_finder_would_take_the_sdks(environment: Environment) -> None:
-    test = environment.path.parent / "test_application.py"
+    test = environment.folder / "test_application.py"
     test.write_text(f"def test():\n    {FILE}\n    assert m.__file__ == {place(environment)!r}\n")
     assert "1 passed" in environment.call("-m", "pytest", "-p", "no:cacheprovider", str(test))
 
@@ -182,13 +178,11 @@ def test_the_wheel_carries_no_tests(installed: Environment) -> None:
     assert not {name for name in files if name.startswith(("test_", "conftest", "cassettes"))}
 
 
-def test_the_switch_brings_the_sdks_own_back(environment: Environment) -> None:
-    assert environment.run(FILE, BRAINTRUST_MISTRAL_OVERLAY="0") == sdks_place(environment)
-
-
-def test_the_switch_outranks_activate(installed: Environment) -> None:
+def test_the_switch_brings_the_sdks_own_back_and_outranks_activate(environment: Environment) -> None:
+    off = {"BRAINTRUST_MISTRAL_OVERLAY": "0"}
     code = f"import braintrust_mistral; print(braintrust_mistral.activate()); {FILE}"
-    assert installed.run(code, BRAINTRUST_MISTRAL_OVERLAY="0").split() == ["False", sdks_place(installed)]
+    assert environment.run(code, **off).split() == ["False", sdks_place(environment)]
+    assert why_inactive(environment, **off) == "BRAINTRUST_MISTRAL_OVERLAY=0"
 
 
 def test_uninstalling_brings_the_sdks_own_back(changing: Environment) -> None:
@@ -223,11 +217,14 @@ def test_a_startup_file_whose_package_is_gone_does_nothing(changing: Environment
 def test_an_overlay_without_its_integration_does_nothing(changing: Environment) -> None:
     shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
     assert changing.run(FILE) == sdks_place(changing)
+    assert why_inactive(changing) == "its files are missing"
 
 
 def test_activate_does_by_hand_what_site_has_not_done(installed: Environment) -> None:
+    without_site = {"PYTHONPATH": str(installed.packages)}
+    assert why_inactive(installed, "-S", **without_site) == "no start-up file was read"
     code = f"import braintrust_mistral as overlay; print(overlay.activate(), overlay.activate()); {FILE}; {FINDERS}"
-    output = installed.run(code, "-S", PYTHONPATH=str(installed.packages)).split()
+    output = installed.run(code, "-S", **without_site).split()
     assert output == ["True", "True", place(installed), "1"]
 
 
@@ -240,17 +237,20 @@ def test_activate_says_when_it_comes_too_late(installed: Environment) -> None:
 def test_a_startup_file_that_comes_too_late_keeps_silent(changing: Environment) -> None:
     (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
     assert changing.run(FILE) == sdks_place(changing)
+    assert why_inactive(changing) == "the SDK's own module was imported before it"
 
 
 def test_an_integration_that_fails_to_import_gives_way_with_one_warning(installed: Environment, broken: str) -> None:
     files = "import sys; print(*(sys.modules[name].__file__ for name in sys.modules if '.mistral' in name), sep='\\n')"
     output = installed.run(f"import braintrust.integrations.mistral; {files}", PYTHONPATH=broken)
     warning, *rest = output.split("AttributeError: the SDK has moved\n")
-    assert warning.startswith("braintrust-mistral 0.1.0 cannot be imported with the installed braintrust")
+    assert warning.startswith(f"braintrust-mistral {__version__} cannot be imported with the installed braintrust")
     assert "Traceback" in warning
     own = Path(sdks_place(installed)).parent
     assert {Path(file).parent for file in rest[0].splitlines()} == {own}
     assert len(rest) == 1
+    reason = "it cannot be imported with this braintrust, see the warning"
+    assert why_inactive(installed, PYTHONPATH=broken) == reason
 
 
 def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environment, broken: str) -> None:
@@ -259,15 +259,9 @@ def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environm
     assert output.splitlines()[-1] == "AttributeError: the SDK has moved"
 
 
-def findings(environment: Environment, *options: str, status: int = 0, **environ: str) -> dict[str, dict[str, Any]]:
-    """Return what the doctor finds, by what it looked at."""
-    output = environment.call(*options, "-m", "braintrust_mistral", "--json", status=status, **environ)
-    return {finding["check"]: finding for finding in json.loads(output[output.index("{") :])["findings"]}
-
-
 def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> None:
     found = findings(environment)
-    assert found["overlay"]["summary"] == "braintrust-mistral 0.1.0 is active"
+    assert found["overlay"]["summary"] == f"braintrust-mistral {__version__} is active"
     assert found["overlay"]["details"] == {"braintrust.integrations.mistral": place(environment)}
     assert found["python"]["summary"].endswith(", and >=3.10 is supported")
     assert found["braintrust"]["summary"] == f"{sdk.partition('==')[2]}, and >=0.30.1 is supported"
@@ -276,42 +270,6 @@ def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> 
     assert found["methods"]["summary"] == f"{len(methods)} of {len(methods)} traced methods found"
     start = methods["mistral.beta.conversations.start"]
     assert start == "mistralai.client.conversations.Conversations.start"
-
-
-@pytest.mark.parametrize(
-    ("options", "environ", "reason"),
-    [
-        ([], {"BRAINTRUST_MISTRAL_OVERLAY": "0"}, "BRAINTRUST_MISTRAL_OVERLAY=0"),
-        (["-S"], {}, "no start-up file was read"),
-    ],
-    ids=["switched off", "without site"],
-)
-def test_the_doctor_on_the_sdks_own(
-    installed: Environment, options: list[str], environ: dict[str, str], reason: str
-) -> None:
-    found = findings(installed, *options, status=1, PYTHONPATH=str(installed.packages), **environ)
-    assert found["overlay"]["mark"] == "problem"
-    assert found["overlay"]["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
-    assert found["overlay"]["details"] == {"braintrust.integrations.mistral": sdks_place(installed)}
-
-
-def test_the_doctor_on_an_overlay_that_came_too_late(changing: Environment) -> None:
-    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
-    overlay = findings(changing, status=1)["overlay"]
-    reason = "the SDK's own module was imported before it"
-    assert overlay["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
-
-
-def test_the_doctor_on_an_overlay_without_its_integration(changing: Environment) -> None:
-    shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
-    overlay = findings(changing, status=1)["overlay"]
-    assert overlay["summary"] == "braintrust-mistral 0.1.0 is not active: its files are missing"
-
-
-def test_the_doctor_on_an_integration_that_gave_way(installed: Environment, broken: str) -> None:
-    overlay = findings(installed, status=1, PYTHONPATH=broken)["overlay"]
-    reason = "it cannot be imported with this braintrust, see the warning"
-    assert overlay["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
 
 
 def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:
@@ -324,5 +282,5 @@ def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:
     changing.uninstall("braintrust")
     found = findings(changing, status=1)
     reason = "ModuleNotFoundError: No module named 'braintrust'"
-    assert found["overlay"]["summary"] == f"braintrust-mistral 0.1.0 is not active: {reason}"
+    assert found["overlay"]["summary"] == f"braintrust-mistral {__version__} is not active: {reason}"
     assert found["braintrust"]["summary"] == "not installed"

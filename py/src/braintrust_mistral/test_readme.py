@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -12,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from local import LocalBraintrust, LocalMistral
+
+from .conftest import run
 
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +24,7 @@ INSTALL = "pip install ./py mistralai"
 DOCTOR = "python -m braintrust_mistral"
 UNINSTALL = "pip uninstall braintrust-mistral"
 
-# The first three are sessions that `make test` runs, and run this. The next is released with the first release.
+# `make test` runs the first three, and the fourth in its quick form. The last one waits for the first release.
 ELSEWHERE = {"make demo", "make examples", "make test", "make bench", "pip install braintrust-mistral mistralai"}
 
 CALL = """
@@ -45,28 +46,15 @@ class User:
     def __init__(self, folder: Path) -> None:
         ignored = shutil.ignore_patterns(".*", "__pycache__", "cassettes")
         self.checkout = shutil.copytree(ROOT, folder / "checkout", ignore=ignored)
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+        run([sys.executable, "-m", "venv", "venv"], folder)
         pins = folder / "pins.txt"
         pins.write_text("".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")))
-        inherited = {name: os.environ[name] for name in os.environ if not name.startswith(("BRAINTRUST", "PYTHON"))}
         path = os.pathsep.join([str(folder / "venv/bin"), os.environ["PATH"]])
-        self.environ = inherited | {"PATH": path, "PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        self.environ = {"PATH": path, "PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def types(self, command: str, *, status: int = 0, answer: str = "", **environ: str) -> str:
         """Run a command, to this exit status, and return what it prints."""
-        run = subprocess.run(
-            command,
-            shell=True,
-            cwd=self.checkout,
-            env=self.environ | environ,
-            input=answer,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert run.returncode == status, run.stdout
-        return run.stdout
+        return run(command, self.checkout, status=status, answer=answer, **self.environ, **environ)
 
 
 @pytest.fixture(scope="module")
@@ -101,4 +89,4 @@ def test_uninstalling_leaves_nothing(user: User) -> None:
     """The last test: it takes from the user what the others need."""
     user.types(UNINSTALL, answer="y\n")
     module = user.types("python -c 'import braintrust.integrations.mistral as m; print(m.__file__)'")
-    assert Path(module.strip()).parent.parent.parent.name == "braintrust"
+    assert Path(module).parent.parent.parent.name == "braintrust"
