@@ -9,21 +9,13 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import braintrust
 
 from examples.run import ask
 from examples.services import Services, services
 from local.picture import save_picture
-
-
-class Demo(NamedTuple):
-    """Whom the conversations are with."""
-
-    services: Services
-    conversations: Any
-    agent_id: str
 
 
 QUESTION = "Which ferries go from Lisbon to Cacilhas on Monday afternoon, and what do four tickets cost? Book one."
@@ -42,33 +34,35 @@ def answer_calls(calls: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def converse(demo: Demo) -> Any:
+def converse(here: Services, agent_id: str) -> Any:
     """Ask the question, answer the model's calls, and have its reply; returns the root of the trace."""
+    conversations = here.client.beta.conversations
     with braintrust.start_span(name="a conversation") as root:
-        response = demo.conversations.start(agent_id=demo.agent_id, inputs=QUESTION)
+        response = conversations.start(agent_id=agent_id, inputs=QUESTION)
         while calls := {
             entry.tool_call_id: entry.arguments for entry in response.outputs if entry.type == "function.call"
         }:
             conversation_id = response.conversation_id
-            response = demo.conversations.append(conversation_id=conversation_id, inputs=answer_calls(calls))
+            response = conversations.append(conversation_id=conversation_id, inputs=answer_calls(calls))
     return root
 
 
-def converse_streamed(demo: Demo) -> Any:
+def converse_streamed(here: Services, agent_id: str) -> Any:
     """Have the same conversation, streamed; returns the root of the trace."""
+    conversations = here.client.beta.conversations
     with braintrust.start_span(name="the same, streamed") as root:
-        stream = demo.conversations.start_stream(agent_id=demo.agent_id, inputs=QUESTION)
+        stream = conversations.start_stream(agent_id=agent_id, inputs=QUESTION)
         conversation_id, calls = read_stream(stream)
         while calls:
             results = answer_calls(calls)
-            stream = demo.conversations.append_stream(conversation_id=conversation_id, inputs=results)
+            stream = conversations.append_stream(conversation_id=conversation_id, inputs=results)
             _, calls = read_stream(stream)
     return root
 
 
-def run(demo: Demo) -> Any:
+def run(here: Services, _agent_id: str) -> Any:
     """Have the SDK run a conversation, and the functions in it; returns the root of the trace."""
-    root, _ = asyncio.run(ask(demo.services.client, demo.services.model("two-functions")))
+    root, _ = asyncio.run(ask(here.client, here.model("two-functions")))
     return root
 
 
@@ -100,9 +94,8 @@ def main() -> None:
         braintrust.auto_instrument()
         braintrust.init_logger(project="mistral demo")
 
-        demo = Demo(here, here.client.beta.conversations, agent_id)
         for name, conversation in TRACES.items():
-            root = conversation(demo)
+            root = conversation(here, agent_id)
             here.show(root)
             if options.pictures and (trace := here.trace(root)):
                 save_picture(trace, options.pictures / f"{name}.svg")

@@ -25,10 +25,12 @@ NEEDED = (
     "braintrust_mistral/integrations/mistral/__init__.py",
     "braintrust_mistral/py.typed",
 )
-OURS = re.compile(r"braintrust_mistral(/|\.pth$|\.start$|-[^/]*\.dist-info/)")
-"""The files that the wheel may put into site-packages; `braintrust/` is the SDK's."""
 
-_NOT_RELEASED = re.compile(r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|local|examples|benchmarks|tools)/)")
+# What the wheel may put into site-packages; `braintrust/` is the SDK's.
+_OURS = re.compile(r"braintrust_mistral(/|\.pth$|\.start$|-[^/]*\.dist-info/)")
+_NOT_RELEASED = re.compile(
+    r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|local|endurance|examples|benchmarks|tools)/)"
+)
 _HEADING = re.compile(r"^## \[(?P<name>[^]]+)\]", re.MULTILINE)
 
 
@@ -69,13 +71,13 @@ def wheel_faults(files: Mapping[str, bytes], licence: bytes) -> Iterator[str]:
     """Yield what is wrong with a wheel: its files, its record, and its metadata."""
     yield from (f"the wheel has {name}" for name in files if _NOT_RELEASED.search(name))
     yield from (f"the wheel has no {name}" for name in NEEDED if name not in files)
-    record = {row[0] for row in csv.reader(io.StringIO(_only(files, "RECORD").decode()))}
-    yield from (f"the wheel owns {name}" for name in sorted(record) if not OURS.match(name))
+    record = {row[0] for row in csv.reader(io.StringIO(_info_file(files, "RECORD").decode()))}
+    yield from (f"the wheel owns {name}" for name in sorted(record) if not _OURS.match(name))
     if record != set(files):
         yield f"RECORD and the wheel differ: {sorted(record ^ set(files))}"
     metadata = _metadata(files)
     # A build takes nothing from above its folder, so the repository has the licence twice.
-    if metadata["License-Expression"] != "MIT" or _only(files, "licenses/LICENSE") != licence:
+    if metadata["License-Expression"] != "MIT" or _info_file(files, "licenses/LICENSE") != licence:
         yield "the licence is missing, or not the repository's"
     yield from (f"the metadata lack {name}" for name in ("Summary", "Requires-Python") if not metadata[name])
     if not str(metadata.get_payload()).strip():
@@ -85,21 +87,21 @@ def wheel_faults(files: Mapping[str, bytes], licence: bytes) -> Iterator[str]:
 def changelog_faults(version: str, changelog: str) -> Iterator[str]:
     """Yield what is wrong with the changelog's headings for this version."""
     headings = [heading["name"] for heading in _HEADING.finditer(changelog)]
-    newest = next((name for name in headings if name != "Unreleased"), None)
+    if not headings:
+        yield "the changelog has no section"
     if "Unreleased" in headings[1:]:
         yield "the changelog has its section Unreleased below a release"
-    if newest is None and not headings:
-        yield "the changelog has no section"
-    if newest not in (None, version):
+    newest = next((name for name in headings if name != "Unreleased"), version)
+    if newest != version:
         yield f"the version is {version}, and the newest one in the changelog {newest}"
 
 
 def _metadata(files: Mapping[str, bytes]) -> Message:
-    return Parser().parsestr(_only(files, "METADATA").decode())
+    return Parser().parsestr(_info_file(files, "METADATA").decode())
 
 
-def _only(files: Mapping[str, bytes], name: str) -> bytes:
-    """Return the file of that name in the wheel's own folder, or nothing where there is none."""
+def _info_file(files: Mapping[str, bytes], name: str) -> bytes:
+    """Return the file of that name in the wheel's own `.dist-info`, or nothing where there is none."""
     return next((content for path, content in files.items() if path.endswith(f".dist-info/{name}")), b"")
 
 

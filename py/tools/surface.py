@@ -84,8 +84,8 @@ def _add_models(annotation: Any, models: dict[str, Members]) -> None:
             _add_models(kind.__value__, models)
         elif issubclass(kind, BaseModel):
             models[name] = {
-                name: _named(field.annotation) + ("" if field.is_required() else f" = {_default(field.default)}")
-                for name, field in kind.model_fields.items()
+                key: _named(field.annotation) + ("" if field.is_required() else f" = {_default(field.default)}")
+                for key, field in kind.model_fields.items()
             }
             for field in kind.model_fields.values():
                 _add_models(field.annotation, models)

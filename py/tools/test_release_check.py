@@ -13,10 +13,9 @@ METADATA = (
 
 
 def wheel(**changes: bytes | None) -> dict[str, bytes]:
-    """Return the files of a good wheel, but for these, by their names with `__` for `/`; None leaves one out."""
+    """Return the files of a good wheel, but for these, by their names; None leaves one out."""
     files: dict[str, bytes | None] = dict.fromkeys(NEEDED, b"")
-    files |= {f"{INFO}/METADATA": METADATA, f"{INFO}/licenses/LICENSE": LICENCE}
-    files |= {name.replace("__", "/", 1): content for name, content in changes.items()}
+    files |= {f"{INFO}/METADATA": METADATA, f"{INFO}/licenses/LICENSE": LICENCE, **changes}
     present = {name: content for name, content in files.items() if content is not None}
     record = f"{INFO}/RECORD"
     return present | {record: "".join(f"{name},,\n" for name in [*present, record]).encode()}
@@ -29,14 +28,15 @@ def test_a_good_wheel_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"braintrust_mistral__test_overlay.py": b""}, "the wheel has braintrust_mistral/test_overlay.py"),
-        ({"braintrust_mistral__cassettes/latest.yaml": b""}, "the wheel has braintrust_mistral/cassettes/latest.yaml"),
-        ({"local__server.py": b""}, "the wheel has local/server.py"),
-        ({"braintrust_mistral__py.typed": None}, "the wheel has no braintrust_mistral/py.typed"),
-        ({"braintrust__logger.py": b""}, "the wheel owns braintrust/logger.py"),
-        ({f"{INFO}__licenses/LICENSE": None}, "the licence is missing, or not the repository's"),
-        ({f"{INFO}__METADATA": METADATA.replace(b"Summary: Traces\n", b"")}, "the metadata lack Summary"),
-        ({f"{INFO}__METADATA": METADATA.removesuffix(b"Text")}, "the metadata lack a description"),
+        ({"braintrust_mistral/test_overlay.py": b""}, "the wheel has braintrust_mistral/test_overlay.py"),
+        ({"braintrust_mistral/cassettes/latest.yaml": b""}, "the wheel has braintrust_mistral/cassettes/latest.yaml"),
+        ({"local/server.py": b""}, "the wheel has local/server.py"),
+        ({"endurance/plan.py": b""}, "the wheel has endurance/plan.py"),
+        ({"braintrust_mistral/py.typed": None}, "the wheel has no braintrust_mistral/py.typed"),
+        ({"braintrust/logger.py": b""}, "the wheel owns braintrust/logger.py"),
+        ({f"{INFO}/licenses/LICENSE": None}, "the licence is missing, or not the repository's"),
+        ({f"{INFO}/METADATA": METADATA.replace(b"Summary: Traces\n", b"")}, "the metadata lack Summary"),
+        ({f"{INFO}/METADATA": METADATA.removesuffix(b"Text")}, "the metadata lack a description"),
     ],
 )
 def test_a_bad_wheel(changes: dict[str, bytes | None], fault: str) -> None:
