@@ -42,15 +42,19 @@ def main() -> None:
         print("\nScenarios, by model name or agent id; long-stream-<n> for n deltas:")
         for surface, names in _SCENARIOS.items():
             print(f"  {surface}:")
-            print(textwrap.indent(textwrap.fill(", ".join(names), 96, break_on_hyphens=False), "    "))
+            print(_wrapped(names))
         print(f"  with {SUFFIX}, a conversation's repeats what was said")
         print(f"\nFaults of the wire, by the header {HEADER}:")
-        print(textwrap.indent(textwrap.fill(", ".join(KINDS), 96, break_on_hyphens=False), "    "))
+        print(_wrapped(KINDS))
         print("\nCtrl-C stops both.", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             print()
+
+
+def _wrapped(names: Iterable[str]) -> str:
+    return textwrap.indent(textwrap.fill(", ".join(names), 96, break_on_hyphens=False), "    ")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 import secrets
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from typing_extensions import override
@@ -101,7 +101,7 @@ class Message(Entry):
 class ToolExecution(Entry):
     """A `tool.execution`: a tool that ran on the server, for `seconds`.
 
-    `connector` is its key in `usage.connectors`, which need not be its name; `tokens` is what it adds to
+    `connector` is its key in `usage.connectors` where that is not its name; `tokens` is what it adds to
     `usage.connector_tokens`.
     """
 
@@ -269,9 +269,9 @@ class Decision:
 class Turn:
     """What a request brings to a scenario: results of function calls, decisions, and the text that it says last."""
 
-    results: list[str] = field(default_factory=list[str])
-    decisions: list[Decision] = field(default_factory=list[Decision])
-    said: str = ""
+    results: list[str]
+    decisions: list[Decision]
+    said: str
 
 
 def new_tool_call_id() -> str:

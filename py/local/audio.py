@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from local.answers import Failure, Json, words
 from local.delivery import Step, delivery, server_sent
-from local.endpoints import Endpoint, EndpointTable, Received, is_list, json_object, token_count
+from local.endpoints import Endpoint, Received, is_list, json_object, token_count
 from local.errors import RefusedError, validation_error
 from local.media import base64_text, pcm, wav
 from local.playback import Clock
@@ -33,7 +33,7 @@ class Audio:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The endpoints; each serves streams, too."""
         return [
             Endpoint("POST", "/v1/audio/transcriptions", self._transcribe),

@@ -54,7 +54,7 @@ class LocalBraintrust(LocalServer):
         """What the paths begin with that are out of order: all of them, or `/attachment`, or `/logs3`."""
         self.arrived = 0
         """How many requests came, answered or not."""
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         super().__init__(self._routes(), port, around=self._suffering)
 
     def environment(self) -> dict[str, str]:
@@ -73,7 +73,7 @@ class LocalBraintrust(LocalServer):
 
         A row with `_is_merge` is merged in depth into what its id has so far; another row replaces it.
         """
-        with self._changed:
+        with self._lock:
             rows = deepcopy(self.rows)
         merged: dict[str, Json] = {}
         for row in rows:
@@ -84,20 +84,9 @@ class LocalBraintrust(LocalServer):
             merged[row["id"]] = row
         return list(merged.values())
 
-    def wait_for_spans(self, count: int, timeout: float = 10.0) -> list[Json]:
-        """Wait until at least `count` spans have arrived, and return them all; a TimeoutError after `timeout` s.
-
-        A span counts from its first row on, which may come before it has ended: flush first for whole spans.
-        """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len({row["id"] for row in self.rows}) >= count, timeout):
-                arrived = len({row["id"] for row in self.rows})
-                raise TimeoutError(f"{arrived} of {count} spans arrived within {timeout} s")
-        return self.spans()
-
     def clear(self) -> None:
         """Forget all rows and attachments."""
-        with self._changed:
+        with self._lock:
             self.rows.clear()
             self.attachments.clear()
 
@@ -159,9 +148,8 @@ class LocalBraintrust(LocalServer):
 
     async def _log(self, request: Request) -> Response:
         rows: list[Json] = (await _body(request))["rows"]
-        with self._changed:
+        with self._lock:
             self.rows += rows
-            self._changed.notify_all()
         return JSONResponse({"ids": [row["id"] for row in rows]})
 
     async def _sign_upload(self, request: Request) -> Response:
@@ -170,7 +158,7 @@ class LocalBraintrust(LocalServer):
 
     async def _upload(self, request: Request) -> Response:
         content = await request.body()
-        with self._changed:
+        with self._lock:
             self.attachments[request.path_params["key"]] = content
         return Response()
 

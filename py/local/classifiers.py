@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from local.answers import Json
 from local.delivery import delivery
-from local.endpoints import Endpoint, EndpointTable, Received, is_list, json_object, json_objects, texts
+from local.endpoints import Endpoint, Received, is_list, json_object, json_objects, texts
 from local.playback import Clock
 
 
@@ -36,7 +36,7 @@ class Classifiers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The endpoints."""
         return [
             Endpoint("POST", "/v1/moderations", self._moderate),

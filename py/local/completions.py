@@ -10,7 +10,7 @@ from starlette.responses import Response
 from local.answers import Failure, Json, words
 from local.completion_scenarios import CODE, Choice, Completion, Prompt, scenario
 from local.delivery import Step, delivery, server_sent
-from local.endpoints import Endpoint, EndpointTable, Received, json_object, json_objects, token_count
+from local.endpoints import Endpoint, Received, json_object, json_objects, token_count
 from local.playback import Clock
 from local.samples import AGENT_MODEL
 from local.schemas import wanted_schema
@@ -25,7 +25,7 @@ class Completions:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The endpoints; each serves streams, too."""
         return [
             Endpoint("POST", "/v1/chat/completions", self._chat),

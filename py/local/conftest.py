@@ -15,6 +15,10 @@ except ImportError:
     from mistralai import Mistral
 
 
+jsonpath_warns = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
+"""From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns."""
+
+
 class Http:
     """The service without an SDK, for what the SDKs hide."""
 
@@ -27,12 +31,22 @@ class Http:
     def post(self, path: str, **content: Any) -> requests.Response:
         return requests.post(self._url + path, timeout=10, **content)
 
+    def refused_at(self, path: str, **content: Any) -> list[str | int]:
+        """The place in a request that the service cannot process."""
+        response = self.post(path, **content)
+        assert response.status_code == 422
+        return response.json()["detail"][0]["loc"]
+
     def stream(self, path: str, **body: Any) -> list[Any]:
-        """The data of a streamed answer's events; what is no JSON stays a text."""
+        """The data of a streamed answer's events, each of its name's type; what is no JSON stays a text."""
         response = self.post(path, json={**body, "stream": True})
         assert response.headers["content-type"].startswith("text/event-stream")
-        data = [block.partition("data: ")[2] for block in response.content.decode().split("\n\n")[:-1]]
-        return [json.loads(item) if item.startswith("{") else item for item in data]
+        events: list[Any] = []
+        for block in response.content.decode().split("\n\n")[:-1]:
+            name, _, data = block.partition("data: ")
+            events.append(json.loads(data) if data.startswith("{") else data)
+            assert not name or name == f"event: {events[-1]['type']}\n"
+        return events
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from datetime import datetime
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from local.answers import Decision, Failure, Json, Turn
-from local.endpoints import Endpoint, EndpointTable, Received, is_object, json_object, json_objects
+from local.endpoints import Endpoint, Received, is_object, json_object, json_objects
 from local.errors import RefusedError, error, validation_error
 from local.exchange import Exchange
 from local.playback import Clock, Playback, new_id, timestamp
@@ -90,7 +90,7 @@ class Conversations:
         self.stored: dict[str, Conversation] = {}
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The endpoints. Streamed calls go to the same addresses: a `#stream` in the SDKs' paths never leaves them."""
         return [
             Endpoint("POST", _ROOT, self._start),

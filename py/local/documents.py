@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from local.answers import Json
 from local.delivery import delivery
-from local.endpoints import Endpoint, EndpointTable, Received, json_object
+from local.endpoints import Endpoint, Received, json_object
 from local.errors import RefusedError, validation_error
 from local.media import base64_text, png
 from local.playback import Clock
@@ -38,7 +38,7 @@ class Documents:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The one endpoint."""
         return [Endpoint("POST", "/v1/ocr", self._process)]
 

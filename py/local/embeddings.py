@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from local.answers import Json
 from local.delivery import delivery
-from local.endpoints import Endpoint, EndpointTable, Received, json_object, texts, token_count
+from local.endpoints import Endpoint, Received, json_object, texts, token_count
 from local.media import base64_text
 from local.playback import Clock
 
@@ -22,7 +22,7 @@ class Embeddings:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The one endpoint."""
         return [Endpoint("POST", "/v1/embeddings", self._create)]
 

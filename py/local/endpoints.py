@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,9 +35,6 @@ class Endpoint(NamedTuple):
     method: str
     path: str
     serve: Callable[[Received], Awaitable[Response]]
-
-
-EndpointTable: TypeAlias = list[Endpoint]
 
 
 async def received(request: Request) -> Received:

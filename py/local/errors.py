@@ -16,7 +16,7 @@ def error(status: int, message: str, code: int = 3001) -> Failure:
     return Failure(status, {"object": "Error", "message": message, "type": "invalid_request_error", "code": code})
 
 
-def validation_error(kind: str, location: list[str | int], message: str, value: object = None) -> Failure:
+def validation_error(kind: str, location: list[str | int], message: str, value: object) -> Failure:
     """A body that does not validate: the same list twice, as `detail` and as `message`."""
     problems = [{"type": kind, "loc": location, "msg": message, "input": value}]
     body = {"object": "Error", "detail": problems, "message": problems, "type": "invalid_request_error", "code": 3001}

@@ -11,28 +11,29 @@ import zlib
 SAMPLE_RATE = 8_000
 
 
-def png(width: int = 24, height: int = 16) -> bytes:
+def png() -> bytes:
     """A picture: a colour that gets brighter from left to right."""
+    width, height = 24, 16
     row = b"\0" + b"".join(bytes((30, 90, 255 * x // width)) for x in range(width))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * height)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(kind, content) for kind, content in chunks)
 
 
-def pcm(seconds: float = 0.25) -> bytes:
-    """A tone: 16-bit samples of one channel."""
-    samples = range(int(SAMPLE_RATE * seconds))
+def pcm() -> bytes:
+    """A tone of a quarter of a second: 16-bit samples of one channel."""
+    samples = range(SAMPLE_RATE // 4)
     return b"".join(struct.pack("<h", int(9_000 * math.sin(2 * math.pi * 440 * n / SAMPLE_RATE))) for n in samples)
 
 
-def wav(seconds: float = 0.25) -> bytes:
+def wav() -> bytes:
     """The tone as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setnchannels(1)
         written.setsampwidth(2)
         written.setframerate(SAMPLE_RATE)
-        written.writeframes(pcm(seconds))
+        written.writeframes(pcm())
     return file.getvalue()
 
 

@@ -23,25 +23,19 @@ class _Line(NamedTuple):
 
 
 def show_trace(spans: Sequence[Json]) -> None:
-    """Print one trace, as wide as it is."""
-    picture = draw_trace(spans)
+    """Print one trace, as wide as it is: its spans as `LocalBraintrust.spans()` returns them."""
+    picture = _drawn(spans)
     Console(width=max(len(line) for line in picture.plain.splitlines())).print(picture)
 
 
 def save_picture(spans: Sequence[Json], path: Path) -> None:
     """Save one trace as SVG, light or dark as the reader likes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        draw(draw_trace(spans), "A trace: its spans as a tree, and when each of them ran"), encoding="utf-8"
-    )
+    path.write_text(draw(_drawn(spans), "A trace: its spans as a tree, and when each of them ran"), encoding="utf-8")
 
 
-def draw_trace(spans: Sequence[Json]) -> Text:
-    """Return one trace as lines: per span its name, type, duration, bar and tokens, and its error in red below.
-
-    Args:
-        spans: the spans of one trace, as `LocalBraintrust.spans()` returns them.
-    """
+def _drawn(spans: Sequence[Json]) -> Text:
+    """Return one trace as lines: per span its name, type, duration, bar and tokens, and its error in red below."""
     start = min(span["metrics"]["start"] for span in spans)
     end = max(_end(span) for span in spans)
     lines = list(_lines(spans, None, ""))

@@ -20,8 +20,8 @@ OVERLAP_SECONDS = 0.12
 class Clock:
     """The server's time: `pace` multiplies every delay, `offset` is how many seconds it is ahead of ours."""
 
-    pace: float = 1.0
-    offset: float = 0.0
+    pace: float
+    offset: float
 
     def now(self) -> datetime:
         """The time of day, in UTC."""

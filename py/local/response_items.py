@@ -47,6 +47,10 @@ class _Written(Item):
         """The part when it has this text so far."""
         raise NotImplementedError
 
+    @override
+    def opened(self) -> Json:
+        return {**self.whole("in_progress"), "content": []}
+
     def _part_events(self, kind: str, **more: object) -> Iterator[Event]:
         yield "content_part.added", {"content_index": 0, "part": self.part("")}
         for piece in words(self.text):
@@ -70,10 +74,6 @@ class Message(_Written):
         return {"type": "message", "role": "assistant", "status": status, "content": [self.part(self.text)]}
 
     @override
-    def opened(self) -> Json:
-        return {**self.whole("in_progress"), "content": []}
-
-    @override
     def events(self) -> Iterator[Event]:
         return self._part_events("output_text", logprobs=[])
 
@@ -91,10 +91,6 @@ class Reasoning(_Written):
     @override
     def whole(self, status: str) -> Json:
         return {"type": "reasoning", "status": status, "summary": [], "content": [self.part(self.text)]}
-
-    @override
-    def opened(self) -> Json:
-        return {**self.whole("in_progress"), "content": []}
 
     @override
     def events(self) -> Iterator[Event]:

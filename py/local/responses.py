@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from local.answers import Failure, Json
 from local.delivery import Step, delivery, server_sent
-from local.endpoints import Endpoint, EndpointTable, Received, json_object, json_objects, token_count
+from local.endpoints import Endpoint, Received, json_object, json_objects, token_count
 from local.playback import Clock, new_id
 from local.response_items import Event, Item, Outcome, Reasoning, Request, scenario
 
@@ -35,7 +35,7 @@ class Responses:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def endpoints(self) -> EndpointTable:
+    def endpoints(self) -> list[Endpoint]:
         """The one endpoint; it serves streams, too."""
         return [Endpoint("POST", "/v1/responses", self._create)]
 

@@ -24,25 +24,14 @@ def web_search(query: str, seconds: float = 2.5, agent: Agent | None = None) -> 
         for rank, (key, (title, url)) in enumerate(_FERRIES.items())
     }
     info = {"result": json.dumps(hits)}
-    return ToolExecution(
-        "web_search", {"query": query}, info, seconds, connector="web_search", tokens=1_830, agent=agent
-    )
+    return ToolExecution("web_search", {"query": query}, info, seconds, tokens=1_830, agent=agent)
 
 
 def code_interpreter(agent: Agent | None = None, timed: bool = True) -> ToolExecution:
     """A program and its output; the result is a list of text chunks."""
     code = "total = sum(n * n for n in range(1, 101))\ntotal"
     info = {"result": [text("338350\n")], "code": code, "code_output": "338350\n"}
-    return ToolExecution(
-        "code_interpreter",
-        {"code": code},
-        info,
-        1.2,
-        connector="code_interpreter",
-        tokens=12,
-        agent=agent,
-        timed=timed,
-    )
+    return ToolExecution("code_interpreter", {"code": code}, info, 1.2, tokens=12, agent=agent, timed=timed)
 
 
 def image_generation() -> ToolExecution:
@@ -56,7 +45,6 @@ def image_generation() -> ToolExecution:
         {"result": json.dumps({"url": url})},
         4.0,
         function="generate_image",
-        connector="image_generation",
         tokens=290,
     )
 
@@ -75,14 +63,7 @@ def library_search(query: str) -> ToolExecution:
 def opened_result() -> ToolExecution:
     """An opened page: a list of text chunks, and long."""
     page = "Section 4. The warranty period is two years from the day of purchase. " * 60
-    return ToolExecution(
-        "open_library_result",
-        {"result_id": "0"},
-        {"result": [text(page)]},
-        0.4,
-        connector="open_library_result",
-        tokens=1_120,
-    )
+    return ToolExecution("open_library_result", {"result_id": "0"}, {"result": [text(page)]}, 0.4, tokens=1_120)
 
 
 def failing_library_tool(agent: Agent | None = None) -> ToolExecution:

@@ -3,11 +3,10 @@ from typing import Any
 
 import pytest
 
-from .conftest import Http
+from .conftest import Http, jsonpath_warns
 
 
-# From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns.
-pytestmark = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
+pytestmark = jsonpath_warns
 
 CHAT = [{"role": "user", "content": "Hello"}]
 

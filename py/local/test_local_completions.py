@@ -10,11 +10,10 @@ from local import LocalMistral
 from local.completion_scenarios import COMPLETIONS
 from local.delivery import DELIVERIES
 
-from .conftest import Http
+from .conftest import Http, jsonpath_warns
 
 
-# From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns.
-pytestmark = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
+pytestmark = jsonpath_warns
 
 CHAT, AGENTS, FIM = "/v1/chat/completions", "/v1/agents/completions", "/v1/fim/completions"
 MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -307,9 +306,7 @@ def test_a_slow_answer_takes_its_time() -> None:
     ],
 )
 def test_a_request_without_its_fields_is_unprocessable(http: Http, path: str, body: Any, location: list[str]) -> None:
-    response = http.post(path, json=body)
-    assert response.status_code == 422
-    assert response.json()["detail"][0]["loc"] == location
+    assert http.refused_at(path, json=body) == location
 
 
 def test_requests_are_kept_as_they_arrived(sdk: Any, mistral: LocalMistral) -> None:

@@ -6,7 +6,7 @@ import pytest
 from local.scenarios import SCENARIOS
 
 from .conftest import Http
-from .test_local_mistral import ANSWERING, bare, events, folded
+from .test_local_mistral import ANSWERING, PATH, bare, folded
 
 
 SAID = "the blue ferry"
@@ -16,32 +16,29 @@ SAID = "the blue ferry"
 def test_all_that_is_answered_repeats_what_was_said(http: Http, name: str) -> None:
     """Streamed and whole alike, in each of the scenario's entries but handoffs."""
     body = {"model": f"{name}+echo", "inputs": SAID}
-    outputs = http.post("/v1/conversations", json=body).json()["outputs"]
+    outputs = http.post(PATH, json=body).json()["outputs"]
     for entry in outputs:
         if entry["type"] != "agent.handoff":
             assert SAID in json.dumps(entry.get("content", entry.get("arguments")))
         if "info" in entry:
             assert entry["info"]["echo"] == SAID
-    stream = http.post("/v1/conversations", json={**body, "stream": True})
     if name != "old-events":
-        assert folded(events(stream)) == bare(outputs)
+        assert folded(http.stream(PATH, **body)) == bare(outputs)
 
 
 # One breaks the connection, the other is long.
 @pytest.mark.parametrize("name", sorted(SCENARIOS.keys() - {"broken", "long-stream"}))
 def test_an_echo_changes_nothing_else(http: Http, name: str) -> None:
-    plain, echo = (
-        http.post("/v1/conversations", json={"model": model, "inputs": SAID}) for model in (name, f"{name}+echo")
-    )
+    plain, echo = (http.post(PATH, json={"model": model, "inputs": SAID}) for model in (name, f"{name}+echo"))
     assert echo.status_code == plain.status_code
     assert kinds(echo.json()) == kinds(plain.json())
 
 
 def test_a_result_is_what_was_said(http: Http) -> None:
-    started = http.post("/v1/conversations", json={"model": "function-call+echo", "inputs": SAID}).json()
+    started = http.post(PATH, json={"model": "function-call+echo", "inputs": SAID}).json()
     (call,) = started["outputs"]
     result = {"type": "function.result", "tool_call_id": call["tool_call_id"], "result": "eleven"}
-    path = f"/v1/conversations/{started['conversation_id']}"
+    path = f"{PATH}/{started['conversation_id']}"
     (message,) = http.post(path, json={"inputs": [result]}).json()["outputs"]
     assert message["content"] == "The exchange gave: eleven. eleven"
 

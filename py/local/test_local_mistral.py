@@ -7,7 +7,7 @@ import pytest
 from local import LocalMistral
 from local.scenarios import SCENARIOS
 
-from .conftest import Http
+from .conftest import Http, jsonpath_warns
 
 
 try:
@@ -16,14 +16,14 @@ except ImportError:
     from mistralai import Mistral
 
 
-# From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns.
-pytestmark = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
+pytestmark = jsonpath_warns
 
 FAILING = [name for name in SCENARIOS if name.startswith("http-")]
 # A short long stream: the SDKs take milliseconds for each event.
 ANSWERING = sorted({"long-stream-50", *SCENARIOS} - {*FAILING, "error-event", "broken", "long-stream"})
 # The events of these two raise in mistralai 1.12.4, and the old ones are unknown to later versions.
 UNREADABLE = {"unknown-event", "old-events"}
+PATH = "/v1/conversations"
 HELLO = {"inputs": "Hello", "stream": False}
 
 
@@ -32,40 +32,16 @@ def conversations(sdk: Mistral, mistral: LocalMistral) -> Any:
     return sdk.beta.conversations
 
 
-def events(response: Any) -> list[dict[str, Any]]:
-    """The events of a streamed response, as they are on the wire."""
-    assert response.headers["content-type"].startswith("text/event-stream")
-    parsed: list[dict[str, Any]] = []
-    for block in response.text.strip().split("\n\n"):
-        kind, data = block.split("\n")
-        parsed.append(json.loads(data.removeprefix("data: ")))
-        assert kind == f"event: {parsed[-1]['type']}"
-    return parsed
-
-
 def folded(stream: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The entries that events add up to, without ids and times; by id, as parallel tools overlap."""
+    left_out = {"id", "created_at", "tool_call_id", "output_index", "content_index", "type", "content", "arguments"}
     entries: dict[str, dict[str, Any]] = {}
     for event in stream:
         kind = event["type"]
         if kind.startswith(("conversation.", "memory.")):
             continue
         entry = entries.setdefault(event["id"], {"type": kind.rpartition(".")[0]})
-        entry |= {
-            key: value
-            for key, value in event.items()
-            if key
-            not in {
-                "type",
-                "id",
-                "created_at",
-                "output_index",
-                "content_index",
-                "content",
-                "arguments",
-                "tool_call_id",
-            }
-        }
+        entry |= {key: value for key, value in event.items() if key not in left_out}
         if "arguments" in event:
             entry["arguments"] = entry.get("arguments", "") + event["arguments"]
         if "content" in event:
@@ -118,8 +94,8 @@ def test_every_scenario_streams(conversations: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ANSWERING if name != "old-events"])
 def test_a_streamed_answer_is_the_answer(http: Http, name: str) -> None:
-    whole = http.post("/v1/conversations", json={"model": name, **HELLO}).json()
-    stream = events(http.post("/v1/conversations", json={"model": name, **HELLO, "stream": True}))
+    whole = http.post(PATH, json={"model": name, **HELLO}).json()
+    stream = http.stream(PATH, model=name, **HELLO)
     assert folded(stream) == bare(whole["outputs"])
     assert stream[-1]["usage"] == whole["usage"]
 
@@ -136,7 +112,7 @@ def test_a_failure_is_an_http_error(conversations: Any, name: str, method: str) 
 def test_an_agent_picks_a_scenario_and_signs_its_entries(conversations: Any, http: Http) -> None:
     response = conversations.start(agent_id="code-interpreter", inputs="Hello")
     assert [entry.type for entry in response.outputs] == ["tool.execution", "message.output"]
-    entries = http.get(f"/v1/conversations/{response.conversation_id}/history").json()["entries"]
+    entries = http.get(f"{PATH}/{response.conversation_id}/history").json()["entries"]
     assert {entry["agent_id"] for entry in entries[1:]} == {"code-interpreter"}
     assert {entry["model"] for entry in entries[1:]} == {"mistral-medium-latest"}
 
@@ -144,16 +120,15 @@ def test_an_agent_picks_a_scenario_and_signs_its_entries(conversations: Any, htt
 def test_an_unknown_name_gets_a_plain_answer(conversations: Any) -> None:
     response = conversations.start(model="mistral-small-latest", inputs="Hello")
     assert isinstance(response.outputs[0].content, str)
-    assert response.usage.connectors is None or not response.usage.connectors
 
 
 def test_usage_without_tools_has_no_connectors(http: Http) -> None:
-    usage = http.post("/v1/conversations", json={"model": "plain", **HELLO}).json()["usage"]
+    usage = http.post(PATH, json={"model": "plain", **HELLO}).json()["usage"]
     assert usage.keys() == {"prompt_tokens", "completion_tokens", "total_tokens"}
 
 
 def test_parallel_tools_start_before_the_first_is_done(http: Http) -> None:
-    stream = events(http.post("/v1/conversations", json={"model": "parallel-tools", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="parallel-tools", **HELLO)
     tools = [event for event in stream if event["type"].startswith("tool.")]
     first_done = next(place for place, event in enumerate(tools) if event["type"] == "tool.execution.done")
     before, after = tools[:first_done], tools[first_done:]
@@ -165,7 +140,7 @@ def test_parallel_tools_start_before_the_first_is_done(http: Http) -> None:
 
 
 def test_tool_events_are_cut_as_the_api_cuts_them(http: Http) -> None:
-    stream = events(http.post("/v1/conversations", json={"model": "code-interpreter", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="code-interpreter", **HELLO)
     started, *deltas, done = [event for event in stream if event["type"].startswith("tool.")]
     assert started["arguments"] == ""
     assert started["model"] == "code-interpreter"
@@ -176,7 +151,7 @@ def test_tool_events_are_cut_as_the_api_cuts_them(http: Http) -> None:
 
 
 def test_a_long_stream_has_as_many_deltas_as_its_name_says(http: Http) -> None:
-    stream = events(http.post("/v1/conversations", json={"model": "long-stream-5000", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="long-stream-5000", **HELLO)
     assert sum(event["type"] == "message.output.delta" for event in stream) == 5000
 
 
@@ -193,24 +168,24 @@ def test_entries_take_time_one_after_the_other() -> None:
 
 
 def test_entries_without_times_and_unknown_events_pass(http: Http) -> None:
-    outputs = http.post("/v1/conversations", json={"model": "no-times", **HELLO}).json()["outputs"]
+    outputs = http.post(PATH, json={"model": "no-times", **HELLO}).json()["outputs"]
     assert all(entry.keys().isdisjoint({"created_at", "completed_at"}) for entry in outputs)
-    stream = events(http.post("/v1/conversations", json={"model": "unknown-event", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="unknown-event", **HELLO)
     unknown = [event for event in stream if event["type"].startswith(("memory.", "conversation.response.heartbeat"))]
     assert [event.get("output_index") for event in unknown] == [None, 1]
     assert [event["output_index"] for event in stream if event["type"] == "message.output.delta"][-1] == 2
 
 
 def test_old_events_lack_what_came_later(http: Http) -> None:
-    stream = events(http.post("/v1/conversations", json={"model": "old-events", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="old-events", **HELLO)
     assert not any({"output_index", "content_index", "function", "arguments"} & event.keys() for event in stream)
     assert "tool.execution.delta" not in {event["type"] for event in stream}
 
 
 def test_guardrails_are_in_the_response_only(http: Http) -> None:
-    response = http.post("/v1/conversations", json={"model": "guardrails", **HELLO}).json()
+    response = http.post(PATH, json={"model": "guardrails", **HELLO}).json()
     assert response["guardrails"][0]["moderation_llm_v2"]["action"] == "none"
-    stream = events(http.post("/v1/conversations", json={"model": "guardrails", **HELLO, "stream": True}))
+    stream = http.stream(PATH, model="guardrails", **HELLO)
     assert not any("guardrails" in event for event in stream)
 
 
@@ -255,17 +230,17 @@ def test_an_agentic_conversation_goes_on_after_its_function(conversations: Any, 
     answer = getattr(conversations, method)(conversation_id=started.conversation_id, inputs=inputs)
     if method == "append_stream":
         list(answer)
-    entries = http.get(f"/v1/conversations/{started.conversation_id}/history").json()["entries"]
+    entries = http.get(f"{PATH}/{started.conversation_id}/history").json()["entries"]
     assert [entry["type"] for entry in entries] == ["message.input", *kinds, "function.result", "message.output"]
 
 
 def test_decisions_about_pending_calls_run_or_deny_them(http: Http) -> None:
-    started = http.post("/v1/conversations", json={"model": "confirmation", **HELLO}).json()
+    started = http.post(PATH, json={"model": "confirmation", **HELLO}).json()
     search, send, calendar = started["outputs"]
     assert {call["confirmation_status"] for call in started["outputs"]} == {"pending"}
     assert "created_at" in search
     assert "created_at" not in send
-    path = f"/v1/conversations/{started['conversation_id']}"
+    path = f"{PATH}/{started['conversation_id']}"
     decisions = [decision(search, "allow"), decision(send, "deny"), decision(calendar, "allow")]
     assert http.post(path, json={"tool_confirmations": decisions[:1]}).status_code == 400
     outputs = http.post(path, json={"tool_confirmations": decisions}).json()["outputs"]
@@ -279,9 +254,9 @@ def test_decisions_about_pending_calls_run_or_deny_them(http: Http) -> None:
 
 
 def test_a_denied_call_gets_a_message(http: Http) -> None:
-    started = http.post("/v1/conversations", json={"model": "confirmation", **HELLO}).json()
+    started = http.post(PATH, json={"model": "confirmation", **HELLO}).json()
     decisions = [decision(call, "deny") for call in started["outputs"]]
-    answer = http.post(f"/v1/conversations/{started['conversation_id']}", json={"tool_confirmations": decisions})
+    answer = http.post(f"{PATH}/{started['conversation_id']}", json={"tool_confirmations": decisions})
     assert [entry["type"] for entry in answer.json()["outputs"]] == ["message.output"]
 
 
@@ -344,7 +319,7 @@ def test_a_conversation_can_change_its_scenario(conversations: Any, mistral: Loc
     ],
 )
 def test_a_malformed_body_is_unprocessable(http: Http, body: bytes, location: list[str | int]) -> None:
-    response = http.post("/v1/conversations", data=body)
+    response = http.post(PATH, data=body)
     assert response.status_code == 422
     assert response.json()["object"] == "Error"
     assert response.json()["detail"][0]["loc"] == location
@@ -352,7 +327,7 @@ def test_a_malformed_body_is_unprocessable(http: Http, body: bytes, location: li
 
 def test_an_append_forbids_what_only_a_start_takes(conversations: Any, http: Http) -> None:
     started = conversations.start(model="plain", inputs="Hello")
-    response = http.post(f"/v1/conversations/{started.conversation_id}", json={"inputs": "More", "tools": []})
+    response = http.post(f"{PATH}/{started.conversation_id}", json={"inputs": "More", "tools": []})
     assert response.status_code == 422
     assert response.json()["detail"][0]["type"] == "extra_forbidden"
 
@@ -361,7 +336,7 @@ def test_requests_are_kept_as_they_arrived(conversations: Any, mistral: LocalMis
     conversations.start_stream(model="plain", inputs="Hello", instructions="Be brief.")
     conversations.list()
     started, listed = mistral.requests
-    assert (started.method, started.path) == ("POST", "/v1/conversations")
+    assert (started.method, started.path) == ("POST", PATH)
     assert started.body["instructions"] == "Be brief."
     assert started.body["stream"] is True
     assert (listed.method, listed.body) == ("GET", None)

@@ -32,8 +32,9 @@ TRACE = [
 
 
 def drawn(folder: Path, name: str) -> str:
-    save_picture(TRACE, folder / "pictures" / f"{name}.svg")
-    return (folder / "pictures" / f"{name}.svg").read_text()
+    path = folder / "pictures" / f"{name}.svg"
+    save_picture(TRACE, path)
+    return path.read_text()
 
 
 def test_the_same_trace_is_the_same_bytes(tmp_path: Path) -> None:

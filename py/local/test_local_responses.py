@@ -6,11 +6,10 @@ import pytest
 from local import LocalMistral
 from local.response_items import RESPONSES
 
-from .conftest import Http
+from .conftest import Http, jsonpath_warns
 
 
-# From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns.
-pytestmark = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
+pytestmark = jsonpath_warns
 
 PATH = "/v1/responses"
 NAMES = sorted({"long-stream-50", *RESPONSES} - {"long-stream"})
@@ -190,6 +189,4 @@ async def test_async_clients_are_served(async_sdk: Any) -> None:
     [({"input": "Hello"}, ["body", "model"]), ({"model": "plain"}, ["body", "input"]), ([], ["body"])],
 )
 def test_a_request_without_its_fields_is_unprocessable(http: Http, body: Any, location: list[str]) -> None:
-    response = http.post(PATH, json=body)
-    assert response.status_code == 422
-    assert response.json()["detail"][0]["loc"] == location
+    assert http.refused_at(PATH, json=body) == location

@@ -18,7 +18,7 @@ HEADER = "X-Local-Fault"
 
 KEPT_CALLS = 10_000
 
-_MOVED = ("truncated", "malformed", "not-utf8", "wrong-type")
+_REWRITTEN = ("truncated", "malformed", "not-utf8", "wrong-type")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class WireFault:
         return cls(kind, int(parameters.get("after", 0)), int(parameters.get("times", 1)), parameters.get("call", ""))
 
 
-KINDS = ("broken", "reset", "stalled", "silent", "unavailable", *_MOVED)
+KINDS = ("broken", "reset", "stalled", "silent", "unavailable", *_REWRITTEN)
 """All faults, by name."""
 
 
@@ -99,7 +99,7 @@ class _Struck:
     async def send(self, message: Message) -> None:
         """Pass a message of the answer on, as far as the fault lets it."""
         if message["type"] == "http.response.start":
-            await self._send({**message, "headers": list(self._headers(message["headers"]))})
+            await self._send({**message, "headers": self._headers(message["headers"])})
         elif not self._is_over:
             is_last = not message.get("more_body", False)
             strikes = self._piece == self._fault.after or (is_last and self._piece < self._fault.after)
@@ -107,11 +107,12 @@ class _Struck:
             await (self._strike(message) if strikes else self._send(message))
 
     def _headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        if self._fault.kind not in _MOVED:
+        if self._fault.kind not in _REWRITTEN:
             return headers
-        kept = [(name, value) for name, value in headers if name not in (b"content-length", b"content-type")]
-        kind = [(name, value) for name, value in headers if name == b"content-type"]
-        return [*kept, *([(b"content-type", b"text/html")] if self._fault.kind == "wrong-type" else kind)]
+        kept = {name: value for name, value in headers if name != b"content-length"}
+        if self._fault.kind == "wrong-type":
+            kept[b"content-type"] = b"text/html"
+        return list(kept.items())
 
     async def _strike(self, message: Message) -> None:
         kind, content = self._fault.kind, message.get("body", b"")
