@@ -30,6 +30,7 @@ def conversation(image: Any) -> list[Json]:
         ("moderate", "inputs", ["Rye?", "Rye."], ["Rye?", "Rye."], MODERATION * 2),
         ("moderate_chat", "inputs", conversation(PIXEL_URL), conversation(PIXEL), MODERATION),
         ("classify", "inputs", ["Rye?"], ["Rye?"], CLASSIFICATION),
+        ("classify", "inputs", [], [], []),
         (
             "classify_chat",
             "inputs" if IS_MISTRALAI_1 else "input",
@@ -64,11 +65,3 @@ def test_what_was_classified_is_logged_with_what_was_found(
         seconds=ANY,
         children=(),
     )
-
-
-@pytest.mark.parametrize("method", ["moderate", "classify"])
-def test_the_metadata_of_a_request_keeps_its_place(method: str, call_method: CallMethod, spans: LoggedSpans) -> None:
-    body = {"id": "mod1", "model": "m", "results": []}
-    call_method(lambda request: answer(body), f"classifiers.{method}", model="m", inputs="Rye?", metadata={"a": 1})
-    row = spans.pop_one()
-    assert (row["metadata"]["request_metadata"], row["output"]) == ({"a": 1}, [])

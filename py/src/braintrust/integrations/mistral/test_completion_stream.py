@@ -1,19 +1,18 @@
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from . import completion_stream
 from .completion_stream import CompletionAccumulator
 from .completions import read_response
-from .conftest import IS_MISTRALAI_1, Json
+from .conftest import Json
 from .operations import Arrival, Request, read_stream
 from .payloads import plain
-from .test_conversation_stream import LETTERS, NAMES, URLS, Clock, merged, optional, pieces, retained
+from .test_completions import IDENTITY, TYPE, has_several_messages
+from .test_shared import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
 
 
 try:
@@ -24,14 +23,6 @@ except ImportError:  # 1.x
 
 KEEPS_LOGPROBS = "logprobs" in models.ChatCompletionChoice.model_fields
 KEEPS_MESSAGES = "messages" in models.ChatCompletionChoice.model_fields
-
-has_several_messages = pytest.mark.skipif(not KEEPS_MESSAGES, reason="mistralai 1.x knows one message a choice")
-has_logprobs = pytest.mark.skipif(not KEEPS_LOGPROBS, reason="mistralai 1.x and 2.x drop logprobs")
-
-IDENTITY: Json = {"id": "cmpl1", "created": 1_790_000_000, "model": "mistral-small-2603"}
-
-TYPE: Json = {} if IS_MISTRALAI_1 else {"type": "function"}
-"""What 2.x and 3.x fill in where a call has no type."""
 
 
 def chunk(*choices: Json, **fields: Any) -> Json:
@@ -48,18 +39,8 @@ def parsed(event: Json) -> Any:
     return models.CompletionEvent.model_validate({"data": event})
 
 
-def accumulated(events: Sequence[Json]) -> CompletionAccumulator:
-    accumulator = CompletionAccumulator()
-    for event in events:
-        accumulator.add(parsed(event))
-    return accumulator
-
-
-def folded(*events: Json) -> Json:
-    """Return the response that these chunks add up to, made plain."""
-    response = plain(accumulated(events).response())
-    assert isinstance(response, dict)
-    return response
+FOLDING = Folding(CompletionAccumulator, parsed, read_response)
+accumulated, folded, seen_at = FOLDING.accumulated, FOLDING.folded, FOLDING.seen_at
 
 
 def message_of(*deltas: Json) -> Json:
@@ -94,21 +75,6 @@ def thinking(content: str) -> Json:
 REFERENCE: Json = {"type": "reference", "reference_ids": [1, 2]}
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(completion_stream, "time", clock)
-    return clock
-
-
-def seen_at(clock: Clock, *events: tuple[float, Json]) -> CompletionAccumulator:
-    """Return an accumulator that saw these chunks at these times."""
-    accumulator = CompletionAccumulator()
-    for clock.now, event in events:
-        accumulator.add(parsed(event))
-    return accumulator
-
-
 # A completion
 
 
@@ -125,7 +91,6 @@ def test_a_whole_stream_adds_up_to_the_response_it_would_have_been() -> None:
         chunk(choice({"content": ""}, finish_reason="length"), usage=usage),
     ) == {
         **IDENTITY,
-        "object": "chat.completion",
         "choices": [
             {"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": "Rye."}},
         ],
@@ -155,32 +120,12 @@ def test_choices_are_told_apart_by_their_index_in_one_chunk_and_in_turn() -> Non
     ]
 
 
-@has_logprobs
-def test_logprobs_are_those_of_all_chunks() -> None:
-    tokens = [{"token": letter, "logprob": -0.5, "bytes": [97], "token_id": 7} for letter in "abc"]
-    (only,) = folded(
-        chunk(choice({"content": "a"}, logprobs={"content": tokens[:1]}, prompt_logprobs={"content": tokens})),
-        chunk(choice({"content": "b"}, logprobs=None)),
-        chunk(choice({"content": "c"}, logprobs={"content": tokens[1:]})),
-    )["choices"]
-    assert (only["logprobs"], only["prompt_logprobs"]) == ({"content": tokens}, {"content": tokens})
-
-
 # Content
-
-
-@pytest.mark.parametrize("cut", [[""], ["Hello"], ["", "Hello"], list("Hello"), ["Hel", "", "lo", ""], ["", None]])
-def test_a_text_is_the_sum_of_its_pieces(cut: list[str | None]) -> None:
-    assert content_of(*cut) == "".join(filter(None, cut))
 
 
 def test_a_text_of_many_pieces_is_whole() -> None:
     cut = [f"{number} " for number in range(5_000)]
     assert content_of(*cut) == "".join(cut)
-
-
-def test_a_message_that_never_had_content_has_none() -> None:
-    assert message_of({"role": "assistant", "content": None}, {}) == {"role": "assistant"}
 
 
 @pytest.mark.parametrize(
@@ -190,28 +135,14 @@ def test_a_message_that_never_had_content_has_none() -> None:
         (["a", [REFERENCE], "b", [REFERENCE, text("c")]], [text("a"), REFERENCE, text("b"), REFERENCE, text("c")]),
         ([[text("a"), REFERENCE, text("b")], [text("c")]], [text("a"), REFERENCE, text("bc")]),
         ([[text("a")]], [text("a")]),
+        (["", [REFERENCE], ""], [REFERENCE]),
     ],
 )
 def test_content_may_be_chunks_and_strings_in_turn(contents: list[Any], content: Any) -> None:
     assert content_of(*contents) == content
 
 
-@pytest.mark.parametrize("last", [REFERENCE, thinking("a")])
-def test_the_empty_text_that_ends_a_stream_is_no_chunk(last: Json) -> None:
-    assert content_of("", [last], "") == [last]
-
-
 # Tool calls
-
-
-def test_the_name_and_the_arguments_of_a_call_may_be_split_anywhere() -> None:
-    whole = '{"a": "\\"caf\\u00e9"}'
-    for cut in range(len(whole) + 1):
-        assert calls_of(
-            [piece(name="ba", id="call1", index=0)],
-            [piece(whole[:cut], "ke", index=0)],
-            [piece(whole[cut:], index=0)],
-        ) == [piece(whole, "bake", id="call1", index=0, **TYPE)]
 
 
 def test_pieces_of_calls_may_alternate_and_come_together() -> None:
@@ -250,16 +181,6 @@ def test_a_call_has_the_id_that_any_of_its_pieces_brings(ids: list[str | None]) 
     identities = [{} if id is None else {"id": id} for id in ids]
     assert calls_of(*([piece("1", index=0, **identity)] for identity in identities)) == [
         piece("11", id="call1", index=0, **TYPE)
-    ]
-
-
-def test_a_type_that_only_the_first_piece_has_is_kept() -> None:
-    assert calls_of([piece(type="web_search", index=0)], [piece(index=0)]) == [piece(type="web_search", index=0)]
-
-
-def test_arguments_may_be_an_object() -> None:
-    assert calls_of([piece("", "bake", index=0)], [piece({"a": 1}, index=0)]) == [
-        piece({"a": 1}, "bake", index=0, **TYPE)
     ]
 
 
@@ -304,9 +225,8 @@ def test_messages_are_told_apart_by_the_index_of_their_deltas() -> None:
         {"tool_calls": [piece(name="b")]},
     ],
 )
-def test_the_first_output_is_the_first_chunk_that_carries_any(clock: Clock, first: Json) -> None:
+def test_the_first_output_is_the_first_chunk_that_carries_any(first: Json) -> None:
     accumulator = seen_at(
-        clock,
         (1.0, chunk(choice({"role": "assistant", "content": ""}))),
         (2.0, chunk(choice({"content": ""}), choice({"content": [thinking("")]}, 1))),
         (3.0, chunk(choice(first))),
@@ -316,16 +236,15 @@ def test_the_first_output_is_the_first_chunk_that_carries_any(clock: Clock, firs
     assert accumulator.first_output == 3.0
 
 
-def test_a_stream_without_output_has_no_first_output(clock: Clock) -> None:
+def test_a_stream_without_output_has_no_first_output() -> None:
     accumulator = seen_at(
-        clock, (1.0, chunk(choice({"role": "assistant", "content": ""}))), (2.0, chunk(usage={"total_tokens": 3}))
+        (1.0, chunk(choice({"role": "assistant", "content": ""}))), (2.0, chunk(usage={"total_tokens": 3}))
     )
     assert accumulator.first_output is None
 
 
-def test_arrivals_are_the_first_and_the_last_piece_of_each_call_of_all_choices(clock: Clock) -> None:
+def test_arrivals_are_the_first_and_the_last_piece_of_each_call_of_all_choices() -> None:
     accumulator = seen_at(
-        clock,
         (1.0, chunk(choice({"tool_calls": [piece(id="c", index=0)]}, 1))),
         (2.0, chunk(choice({"tool_calls": [piece(id="a", index=0), piece(id="b", index=1)]}, 0))),
         (3.0, chunk(choice({"content": "x"}, 0))),
@@ -348,28 +267,27 @@ def test_arrivals_are_the_first_and_the_last_piece_of_each_call_of_all_choices(c
     [None, "text", SimpleNamespace(), SimpleNamespace(data=None), SimpleNamespace(data=SimpleNamespace(usage=None))],
 )
 def test_an_event_of_another_shape_costs_no_other(event: Any) -> None:
-    chunks = [chunk(choice({"content": letter})) for letter in "abc"]
-    accumulator = CompletionAccumulator()
-    for one in chunks:
-        # The stream reports it.
-        with pytest.raises(AttributeError):
-            accumulator.add(event)
-        accumulator.add(parsed(one))
-    assert plain(accumulator.response()) == folded(*chunks)
+    FOLDING.assert_costs_no_other(event, *(chunk(choice({"content": letter})) for letter in "abc"))
+
+
+def test_a_choice_whose_chunks_cannot_be_read_costs_no_other() -> None:
+    accumulator = accumulated([chunk(choice({"content": "Rye."}))])
+    unreadable = parsed(chunk(choice({"content": "Oats."}, index=1)))
+    unreadable.data.choices[0].delta = SimpleNamespace(content=None)
+    with pytest.raises(AttributeError):
+        accumulator.add(unreadable)
+    response: Any = plain(accumulator.response())
+    first, second = response["choices"]
+    assert (first["message"]["content"], second["message"]) == ("Rye.", None)
 
 
 def test_reading_the_response_does_not_disturb_the_folding() -> None:
     deltas = [{"content": "a"}, {"content": [REFERENCE]}, {"content": "b"}, {"tool_calls": [piece("1")]}]
-    chunks = [chunk(choice(delta)) for delta in [*deltas, *deltas]]
-    accumulator = CompletionAccumulator()
-    for one in chunks:
-        accumulator.add(parsed(one))
-        assert plain(accumulator.response()) == plain(accumulator.response())
-    assert plain(accumulator.response()) == folded(*chunks)
+    FOLDING.assert_reading_disturbs_nothing(*(chunk(choice(delta)) for delta in [*deltas, *deltas]))
 
 
 @pytest.mark.parametrize(
-    "make",
+    "make_choice",
     [
         lambda letter: choice({"content": letter}),
         lambda letter: choice({"content": [text(letter)]}),
@@ -379,33 +297,16 @@ def test_reading_the_response_does_not_disturb_the_folding() -> None:
         lambda letter: choice({"content": None}, ord(letter) % 2),
     ],
 )
-def test_memory_grows_with_the_text_and_not_with_the_chunks(make: Callable[[str], Json]) -> None:
-    few, many = (
-        accumulated([chunk(make(chr(0x4E00 + number))) for number in range(count)]) for count in (128, 128 * 20)
-    )
-    # A piece of text for each 128 letters, and not one for each chunk.
-    assert retained(many) - retained(few) < 128
+def test_memory_grows_with_the_text_and_not_with_the_chunks(make_choice: Callable[[str], Json]) -> None:
+    FOLDING.assert_memory_grows_with_the_text(lambda letter: chunk(make_choice(letter)))
 
 
 # Any response
 
 
-class Streamed(NamedTuple):
-    """A part of a response, and what brings it in a stream."""
-
-    whole: Json
-    deltas: list[Json]
-
-
 LOGPROBS = st.lists(
     st.builds(lambda token: {"token": token, "logprob": -0.5, "bytes": [97], "token_id": 7}, LETTERS), max_size=3
 )
-
-
-def cut_list(draw: st.DrawFn, items: list[Any], count: int) -> list[list[Any]]:
-    """Return a list cut anywhere into so many."""
-    cuts = sorted(draw(st.lists(st.integers(0, len(items)), min_size=count - 1, max_size=count - 1)))
-    return [items[start:end] for start, end in itertools.pairwise([0, *cuts, len(items)])]
 
 
 @st.composite
@@ -514,7 +415,7 @@ def choices(draw: st.DrawFn, index: int) -> Streamed:
     if KEEPS_MESSAGES and draw(st.booleans()):
         several = [draw(messages()), draw(messages(role="tool", tool_call_id="call0"))]
         whole["messages"] = [one.whole for one in several]
-        deltas = [{**delta, "index": number} for number, delta in merged(draw, [one.deltas for one in several])]
+        deltas = [{**delta, "index": number} for number, delta in merged(draw, [one.events for one in several])]
     else:
         whole["message"], deltas = draw(messages())
     cut = [choice(delta, index) for delta in deltas]
@@ -522,7 +423,7 @@ def choices(draw: st.DrawFn, index: int) -> Streamed:
     for name in draw(st.sets(st.sampled_from(["logprobs", "prompt_logprobs"]))) if KEEPS_LOGPROBS else ():
         tokens = draw(LOGPROBS)
         whole[name] = {"content": tokens}
-        for one, some in zip(cut, cut_list(draw, tokens, len(cut)), strict=True):
+        for one, some in zip(cut, draw(pieces(tokens, len(cut))), strict=True):
             one[name] = {"content": some} if some or one is cut[-1] else None
     return Streamed(whole, cut)
 
@@ -536,9 +437,9 @@ def completions(draw: st.DrawFn) -> Streamed:
     drawn = [draw(choices(index)) for index in range(draw(st.integers(1, 3)))]
     usage = optional(draw, prompt_audio_seconds=COUNTS, prompt_tokens_details=st.just({"cached_tokens": 1}))
     usage |= draw(st.fixed_dictionaries({}, optional={"prompt_tokens": COUNTS, "total_tokens": COUNTS}))
-    response = {**IDENTITY, "object": "chat.completion", "choices": [one.whole for one in drawn], "usage": usage}
+    response = {**IDENTITY, "choices": [one.whole for one in drawn], "usage": usage}
     grouped: list[list[Json]] = []
-    for _, one in merged(draw, [one.deltas for one in drawn]):
+    for _, one in merged(draw, [one.events for one in drawn]):
         if grouped and draw(st.booleans()):
             grouped[-1].append(one)
         else:
@@ -550,34 +451,20 @@ def completions(draw: st.DrawFn) -> Streamed:
     return Streamed(response, chunks)
 
 
-def test_a_choice_whose_chunks_cannot_be_read_costs_no_other() -> None:
-    accumulator = accumulated([chunk(choice({"content": "Rye."}))])
-    unreadable = parsed(chunk(choice({"content": "Oats."}, index=1)))
-    unreadable.data.choices[0].delta = SimpleNamespace(content=None)
-    with pytest.raises(AttributeError):
-        accumulator.add(unreadable)
-    response: Any = plain(accumulator.response())
-    first, second = response["choices"]
-    assert (first["message"]["content"], second["message"]) == ("Rye.", None)
-
-
 @settings(deadline=None)
 @given(completions())
 def test_any_response_cut_into_any_chunks_logs_what_it_would_have_logged_unstreamed(completion: Streamed) -> None:
-    accumulator = accumulated(completion.deltas)
-    streamed = read_stream(accumulator, read_response, Request())
-    unstreamed = read_response(models.ChatCompletionResponse.model_validate(completion.whole), Request())
-    assert all(child.arrival is not None for child in streamed.children)
-    assert streamed._replace(children=[child._replace(arrival=None) for child in streamed.children]) == unstreamed
+    unstreamed = models.ChatCompletionResponse.model_validate(completion.whole)
+    assert FOLDING.logged(completion.events) == read_response(unstreamed, Request())
 
 
 @settings(deadline=None)
 @given(completions(), st.integers(0, 30))
 def test_whatever_had_arrived_of_a_broken_stream_is_there(completion: Streamed, count: int) -> None:
-    broken = folded(*completion.deltas[:count])["choices"]
-    whole = {one["index"]: one for one in folded(*completion.deltas)["choices"]}
+    broken = folded(*completion.events[:count])["choices"]
+    whole = {one["index"]: one for one in folded(*completion.events)["choices"]}
     assert [one["index"] for one in broken] == sorted(
-        {one["index"] for event in completion.deltas[:count] for one in event["choices"]}
+        {one["index"] for event in completion.events[:count] for one in event["choices"]}
     )
     for one in broken:
         # Which of several messages began does not show.

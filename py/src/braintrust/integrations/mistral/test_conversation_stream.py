@@ -1,19 +1,18 @@
-import gc
-import itertools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from . import conversation_stream
+from .conftest import Json
 from .conversation_stream import ConversationAccumulator
 from .conversations import read_response
-from .operations import Arrival, Request, read_stream
+from .operations import Arrival, Request
 from .payloads import plain
+from .test_shared import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces, retained
 
 
 try:
@@ -22,10 +21,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-Json = dict[str, Any]
-
 KEEPS_MODEL_OF_TOOLS = "model" in models.ToolExecutionEntry.model_fields
-KEEPS_GUARDRAILS = "guardrails" in models.ConversationResponse.model_fields
 THINKS_WITH_TOOL_REFERENCES = "ToolReferenceChunk" in str(models.ThinkChunk.model_fields["thinking"].annotation)
 WRAPS_UNKNOWN_EVENTS = hasattr(models, "UnknownConversationEventsData")
 
@@ -52,18 +48,8 @@ def add_anything(accumulator: ConversationAccumulator, event: Any) -> None:
         return
 
 
-def accumulated(events: Iterable[Json]) -> ConversationAccumulator:
-    accumulator = ConversationAccumulator()
-    for event in events:
-        accumulator.add(parsed(event))
-    return accumulator
-
-
-def folded(*events: Json) -> Json:
-    """Return the response that these events add up to, made plain."""
-    response = plain(accumulated(events).response())
-    assert isinstance(response, dict)
-    return response
+FOLDING = Folding(ConversationAccumulator, parsed, read_response)
+accumulated, folded, seen_at = FOLDING.accumulated, FOLDING.folded, FOLDING.seen_at
 
 
 def outputs_of(*events: Json) -> list[Json]:
@@ -120,30 +106,6 @@ def thinking(*texts: str, **fields: Any) -> Json:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text} for text in texts], **fields}
 
 
-class Clock:
-    """The process's clock, standing still until it is set."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(conversation_stream, "time", clock)
-    return clock
-
-
-def seen_at(clock: Clock, *events: tuple[float, Json]) -> ConversationAccumulator:
-    """Return an accumulator that saw these events at these times."""
-    accumulator = ConversationAccumulator()
-    for clock.now, event in events:
-        accumulator.add(parsed(event))
-    return accumulator
-
-
 # A conversation
 
 
@@ -156,13 +118,13 @@ def test_a_whole_stream_adds_up_to_the_response_it_would_have_been() -> None:
     usage |= {"connectors": {"code_interpreter": 1}}
     assert folded(
         {"type": "conversation.response.started", "conversation_id": "conv1", "created_at": at(0)},
-        tool_started("t1", "code_interpreter", output_index=0, created_at=at(1), model="small"),
-        tool_delta("t1", '{"code', "code_interpreter", output_index=0, created_at=at(1.2)),
-        tool_delta("t1", '": "6 * 7"}', "code_interpreter", output_index=0, created_at=at(1.4)),
-        tool_done("t1", "code_interpreter", output_index=0, created_at=at(3), info={"code_output": "42"}),
-        text("4", output_index=1, content_index=0, model="small", created_at=at(4), role="assistant"),
-        text("2", output_index=1, content_index=0, model="small", created_at=at(5), role="assistant"),
-        {"type": "conversation.response.done", "usage": usage, "created_at": at(5.5)},
+        tool_started("t1", "code_interpreter", output_index=0, created_at=at(1.5), model="small"),
+        tool_delta("t1", '{"code', "code_interpreter", output_index=0, created_at=at(1.6)),
+        tool_delta("t1", '": "6 * 7"}', "code_interpreter", output_index=0, created_at=at(1.7)),
+        tool_done("t1", "code_interpreter", output_index=0, created_at=at(3.5), info={"code_output": "42"}),
+        text("4", output_index=1, content_index=0, model="small", created_at=at(4.5), role="assistant"),
+        text("2", output_index=1, content_index=0, model="small", created_at=at(5.5), role="assistant"),
+        {"type": "conversation.response.done", "usage": usage, "created_at": at(6.5)},
     ) == {
         "object": "conversation.response",
         "conversation_id": "conv1",
@@ -171,25 +133,15 @@ def test_a_whole_stream_adds_up_to_the_response_it_would_have_been() -> None:
                 "t1",
                 '{"code": "6 * 7"}',
                 name="code_interpreter",
-                created_at=at(1).replace(".000000", ""),
-                completed_at=at(3).replace(".000000", ""),
+                created_at=at(1.5),
+                completed_at=at(3.5),
                 info={"code_output": "42"},
                 **({"model": "small"} if KEEPS_MODEL_OF_TOOLS else {}),
             ),
-            message(
-                "42",
-                model="small",
-                created_at=at(4).replace(".000000", ""),
-                completed_at=at(5).replace(".000000", ""),
-            ),
+            message("42", model="small", created_at=at(4.5), completed_at=at(5.5)),
         ],
         "usage": usage,
     }
-
-
-def test_the_usage_is_what_the_last_event_reported() -> None:
-    done = {"type": "conversation.response.done", "usage": {"prompt_tokens": 3}}
-    assert folded(done) == {"object": "conversation.response", "outputs": [], "usage": {"prompt_tokens": 3}}
 
 
 def test_an_error_event_stands_beside_what_had_arrived() -> None:
@@ -204,16 +156,6 @@ def test_an_error_event_stands_beside_what_had_arrived() -> None:
 # Which entry
 
 
-def test_executions_that_overlap_are_told_apart_by_their_ids() -> None:
-    ids = [f"t{number}" for number in range(5)]
-    pieces = [list(itertools.chain([""], f'{{"query": "{id}"}}', [""])) for id in ids]
-    assert outputs_of(
-        *(tool_started(id) for id in ids),
-        *(tool_delta(id, piece) for id, parts in zip(ids, pieces, strict=True) for piece in parts),
-        *(tool_done(id, info={"result": id}) for id in reversed(ids)),
-    ) == [tool(id, f'{{"query": "{id}"}}', info={"result": id}) for id in ids]
-
-
 def test_pieces_of_overlapping_executions_may_alternate() -> None:
     assert outputs_of(
         tool_started("t1"),
@@ -226,48 +168,29 @@ def test_pieces_of_overlapping_executions_may_alternate() -> None:
     ) == [tool("t1", '{"a": 1}'), tool("t2", '{"b": 2}')]
 
 
-def test_a_missing_output_index_does_not_mix_entries_up() -> None:
-    assert outputs_of(tool_started("t1"), text("a"), text("b", "m2"), tool_done("t1"), text("c")) == [
-        tool("t1", ""),
-        message("ac"),
-        message("b", "m2"),
-    ]
+A, B, C = text("a", "m1"), text("b", "m2"), text("c", "m3")
 
 
-def test_the_output_index_orders_entries_whatever_the_order_of_their_events() -> None:
-    assert outputs_of(text("c", "m3", output_index=2), text("a", output_index=0), text("b", "m2", output_index=1)) == [
-        message("a"),
-        message("b", "m2"),
-        message("c", "m3"),
-    ]
-
-
-def test_an_output_index_that_only_some_entries_have_orders_none() -> None:
-    assert outputs_of(text("a"), text("b", "m2", output_index=0), tool_started("t1", output_index=1)) == [
-        message("a"),
-        message("b", "m2"),
-        tool("t1", ""),
-    ]
+@pytest.mark.parametrize(
+    ("events", "order"),
+    [
+        pytest.param([{**C, "output_index": 2}, {**A, "output_index": 0}, {**B, "output_index": 1}], "abc", id="all"),
+        pytest.param([B, {**C, "output_index": 1}, {**A, "output_index": 0}], "bca", id="some"),
+        pytest.param([C, A, B, C], "ccab", id="none"),
+    ],
+)
+def test_an_output_index_orders_entries_if_all_have_one_and_never_tells_them_apart(
+    events: list[Json], order: str
+) -> None:
+    assert "".join(entry["content"] for entry in outputs_of(*events)) == order
 
 
 # Messages
 
 
-@pytest.mark.parametrize(
-    "pieces", [[""], ["Hello"], ["", "Hello"], list("Hello"), ["Hel", "", "lo", ""], ["\N{WAVING HAND SIGN}", "!"]]
-)
-def test_the_text_of_a_message_is_the_sum_of_its_pieces(pieces: Sequence[str]) -> None:
-    assert outputs_of(*(text(piece, content_index=0) for piece in pieces)) == [message("".join(pieces))]
-
-
 def test_a_text_of_many_pieces_is_whole() -> None:
-    pieces = [f"{number} " for number in range(5_000)]
-    assert outputs_of(*map(text, pieces)) == [message("".join(pieces))]
-
-
-def test_a_message_ends_with_its_last_event_for_no_event_says_so() -> None:
-    (entry,) = outputs_of(text("a", created_at=at(1.5)), text("b", created_at=at(2.5)), text("c", created_at=at(3.5)))
-    assert (entry["created_at"], entry["completed_at"]) == (at(1.5), at(3.5))
+    cut = [f"{number} " for number in range(5_000)]
+    assert outputs_of(*map(text, cut)) == [message("".join(cut))]
 
 
 def test_a_message_of_one_event_ends_when_it_began() -> None:
@@ -275,142 +198,48 @@ def test_a_message_of_one_event_ends_when_it_began() -> None:
     assert (entry["created_at"], entry["completed_at"]) == (at(1.5), at(1.5))
 
 
-def test_the_model_and_the_agent_of_a_message_are_kept() -> None:
-    assert outputs_of(text("a", model="small", agent_id="ag1"), text("b")) == [
-        message("ab", model="small", agent_id="ag1")
-    ]
+@pytest.mark.parametrize("named", [[{"model": "small", "agent_id": "ag1"}, {}], [{}, {"model": "small"}]])
+def test_a_model_and_an_agent_that_only_some_event_names_are_kept(named: list[Json]) -> None:
+    first, second = named
+    assert outputs_of(text("a", **first), text("b", **second)) == [message("ab", **first, **second)]
 
 
-def test_a_model_that_only_a_later_event_names_is_kept() -> None:
-    assert outputs_of(text("a"), text("b", model="small")) == [message("ab", model="small")]
+REFERENCE: Json = {"type": "tool_reference", "tool": "web_search", "title": "Tides"}
 
 
 def test_chunks_are_told_apart_by_their_content_index_which_goes_beyond_two() -> None:
-    reference: Json = {"type": "tool_reference", "tool": "web_search", "title": "Tides", "url": "https://example.com"}
-    file: Json = {"type": "tool_file", "tool": "image_generation", "file_id": "file1", "file_type": "png"}
-    document: Json = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
-    image: Json = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     assert outputs_of(
-        text(thinking("Let me "), content_index=0),
-        text(thinking("think."), content_index=0),
-        text("The ", content_index=1),
-        text("tides", content_index=1),
-        text(reference, content_index=2),
-        text(" rise.", content_index=3),
-        text(reference, content_index=4),
-        text(file, content_index=5),
-        text(document, content_index=6),
-        text(image, content_index=7),
-        text({"type": "text", "text": " So"}, content_index=8),
-        text({"type": "text", "text": " it is."}, content_index=8),
-    ) == [
-        message(
-            [
-                thinking("Let me think."),
-                {"type": "text", "text": "The tides"},
-                reference,
-                {"type": "text", "text": " rise."},
-                reference,
-                file,
-                document,
-                image,
-                {"type": "text", "text": " So it is."},
-            ]
-        )
-    ]
-
-
-def test_pieces_of_two_chunks_may_alternate() -> None:
-    assert outputs_of(
-        text("a", content_index=0),
-        text("x", content_index=1),
-        text("b", content_index=0),
-        text("y", content_index=1),
-    ) == [message([{"type": "text", "text": "ab"}, {"type": "text", "text": "xy"}])]
+        text("The ", content_index=0),
+        text(REFERENCE, content_index=3),
+        text("So ", content_index=7),
+        text("tides.", content_index=0),
+        text("it is.", content_index=7),
+    ) == [message([{"type": "text", "text": "The tides."}, REFERENCE, {"type": "text", "text": "So it is."}])]
 
 
 def test_chunks_without_a_content_index_stand_in_the_order_of_their_arrival() -> None:
-    reference: Json = {"type": "tool_reference", "tool": "web_search", "title": "Tides"}
-    assert outputs_of(text("a"), text("b"), text(reference), text(reference), text("c")) == [
-        message([{"type": "text", "text": "ab"}, reference, reference, {"type": "text", "text": "c"}])
+    assert outputs_of(text("a"), text("b"), text(REFERENCE), text(REFERENCE), text("c")) == [
+        message([{"type": "text", "text": "ab"}, REFERENCE, REFERENCE, {"type": "text", "text": "c"}])
     ]
 
 
 def test_a_list_of_one_chunk_stays_a_list() -> None:
-    chunk: Json = {"type": "text", "text": "Hello"}
     assert outputs_of(text({"type": "text", "text": "Hel"}), text({"type": "text", "text": "lo"})) == [
-        message([chunk])
+        message([{"type": "text", "text": "Hello"}])
     ]
 
 
 def test_an_empty_first_delta_is_no_chunk_of_its_own() -> None:
-    reference: Json = {"type": "tool_reference", "tool": "web_search", "title": "Tides"}
-    assert outputs_of(text("", content_index=0), text(reference, content_index=0)) == [message([reference])]
-
-
-def test_texts_of_a_thinking_chunk_join_until_something_else_comes_between() -> None:
-    reference: Json = {"type": "reference", "reference_ids": [1]}
-    assert outputs_of(
-        text(thinking("a", "b")),
-        text({"type": "thinking", "thinking": [reference]}),
-        text(thinking("c")),
-        text(thinking()),
-        text(thinking("d", closed=True)),
-    ) == [
-        message(
-            [
-                {
-                    "type": "thinking",
-                    "thinking": [{"type": "text", "text": "ab"}, reference, {"type": "text", "text": "cd"}],
-                    "closed": True,
-                }
-            ]
-        )
-    ]
-
-
-def test_media_in_a_message_becomes_an_attachment() -> None:
-    ((content,),) = (
-        entry["content"]
-        for entry in outputs_of(text({"type": "image_url", "image_url": "data:image/png;base64,AAAA"}))
-    )
-    assert content["image_url"].reference["content_type"] == "image/png"
+    assert outputs_of(text("", content_index=0), text(REFERENCE, content_index=0)) == [message([REFERENCE])]
 
 
 # Tools, function calls and handoffs
-
-
-def test_arguments_may_be_split_in_the_middle_of_json() -> None:
-    arguments = '{"query": "caf\\u00e9 \\"x\\""}'
-    for cut in range(len(arguments) + 1):
-        pieces = (arguments[:cut], arguments[cut:])
-        assert outputs_of(tool_started("t1"), *(tool_delta("t1", piece) for piece in pieces)) == [
-            tool("t1", arguments)
-        ]
-        (entry,) = outputs_of(*map(call_delta, pieces))
-        assert entry["arguments"] == arguments
-
-
-def test_an_execution_is_timed_by_its_started_and_done_events() -> None:
-    (entry,) = outputs_of(
-        tool_started("t1", created_at=at(1.25)),
-        tool_delta("t1", "{}", created_at=at(1.5)),
-        tool_done("t1", created_at=at(3.75)),
-    )
-    assert (entry["created_at"], entry["completed_at"]) == (at(1.25), at(3.75))
 
 
 def test_an_execution_that_is_not_done_has_no_end() -> None:
     assert outputs_of(tool_started("t1", created_at=at(1.25)), tool_delta("t1", "{", created_at=at(1.5))) == [
         tool("t1", "{", created_at=at(1.25))
     ]
-
-
-@pytest.mark.parametrize(
-    "info", [{}, {"result": "Error executing tool x"}, {"result": [{"type": "text", "text": "1"}]}]
-)
-def test_the_info_of_an_execution_comes_with_its_end(info: Json) -> None:
-    assert outputs_of(tool_started("t1"), tool_done("t1", info=info)) == [tool("t1", "", info=info)]
 
 
 @needs_unknown_events
@@ -450,39 +279,6 @@ def test_a_function_call_whose_arguments_are_an_object_keeps_them() -> None:
     assert entry["arguments"] == {"a": 1}
 
 
-@pytest.mark.skipif(not KEEPS_MODEL_OF_TOOLS, reason="mistralai 1.x drops these fields")
-def test_calls_that_wait_for_a_confirmation_say_so() -> None:
-    events = [
-        call_delta("{}", f"f{n}", confirmation_status="pending", model="small", agent_id="ag1") for n in range(3)
-    ]
-    assert [
-        (entry["id"], entry["confirmation_status"], entry["model"], entry["agent_id"]) for entry in outputs_of(*events)
-    ] == [("f0", "pending", "small", "ag1"), ("f1", "pending", "small", "ag1"), ("f2", "pending", "small", "ag1")]
-
-
-def test_a_handoff_is_its_two_events() -> None:
-    started = {
-        "type": "agent.handoff.started",
-        "id": "h1",
-        "previous_agent_id": "ag1",
-        "previous_agent_name": "Router",
-    }
-    done = {"type": "agent.handoff.done", "id": "h1", "next_agent_id": "ag2", "next_agent_name": "Writer"}
-    assert outputs_of({**started, "created_at": at(1.5)}, {**done, "created_at": at(2.5)}) == [
-        {
-            "object": "entry",
-            "type": "agent.handoff",
-            "id": "h1",
-            "previous_agent_id": "ag1",
-            "previous_agent_name": "Router",
-            "next_agent_id": "ag2",
-            "next_agent_name": "Writer",
-            "created_at": at(1.5),
-            "completed_at": at(2.5),
-        }
-    ]
-
-
 # Unknown events
 
 
@@ -519,29 +315,6 @@ def test_a_known_event_with_an_unknown_chunk_is_folded_from_what_it_was() -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        {"type": "text", "text": 5},
-        {"type": "text", "text": ["a"]},
-        {"type": "thinking", "thinking": [{"type": "text", "text": {"a": 1}}]},
-        {"type": "thinking", "thinking": 5},
-        {"type": "thinking"},
-        [{"type": "text", "text": "a"}],
-        {},
-        5,
-        None,
-    ],
-)
-def test_content_of_another_shape_costs_no_other_entry(content: Any) -> None:
-    accumulator = accumulated([text("before", "m0")])
-    add_anything(accumulator, unparsed(text(content)))
-    accumulator.add(parsed(text("after", "m2")))
-    outputs = plain(accumulator.response()["outputs"])
-    assert isinstance(outputs, list)
-    assert (outputs[0], outputs[-1]) == (message("before", "m0"), message("after", "m2"))
-
-
 @needs_unknown_events
 def test_an_unknown_field_of_a_known_event_does_no_harm() -> None:
     assert outputs_of(text("a", temperature=1), tool_started("t1", function="web_search")) == [
@@ -553,31 +326,19 @@ def test_an_unknown_field_of_a_known_event_does_no_harm() -> None:
 # When it came
 
 
-def test_the_first_output_is_the_first_event_that_carries_any(clock: Clock) -> None:
+STARTED: Json = {"type": "conversation.response.started", "conversation_id": "conv1"}
+EMPTY = [text(""), text({"type": "text", "text": ""}), text(thinking()), text(thinking(""))]
+
+
+@pytest.mark.parametrize("first", [text("a"), text(thinking("Hm")), tool_started("t1"), call_delta("")])
+def test_the_first_output_is_the_first_event_that_carries_any(first: Json) -> None:
+    events = [(1.0, event) for event in (STARTED, *EMPTY)]
+    assert seen_at(*events, (2.0, first), (3.0, text("b"))).first_output == 2.0
+
+
+def test_a_stream_without_output_has_no_first_output() -> None:
     accumulator = seen_at(
-        clock,
-        (1.0, {"type": "conversation.response.started", "conversation_id": "conv1"}),
-        (2.0, text("")),
-        (3.0, text("a")),
-        (4.0, text("b")),
-    )
-    assert accumulator.first_output == 3.0
-
-
-@pytest.mark.parametrize("event", [tool_started("t1"), call_delta(""), text(thinking("Hm"))])
-def test_a_starting_tool_a_call_and_a_thought_are_output(clock: Clock, event: Json) -> None:
-    assert seen_at(clock, (2.0, event), (3.0, text("a"))).first_output == 2.0
-
-
-@pytest.mark.parametrize("content", [{"type": "text", "text": ""}, thinking(), thinking("")])
-def test_an_empty_chunk_is_no_output_yet(clock: Clock, content: Json) -> None:
-    assert seen_at(clock, (2.0, text(content)), (3.0, text({"type": "text", "text": "a"}))).first_output == 3.0
-
-
-def test_a_stream_without_output_has_no_first_output(clock: Clock) -> None:
-    accumulator = seen_at(
-        clock,
-        (1.0, {"type": "conversation.response.started", "conversation_id": "conv1"}),
+        (1.0, STARTED),
         (2.0, text("")),
         (3.0, {"type": "conversation.response.error", "message": "no", "code": 1}),
         (4.0, {"type": "conversation.response.done", "usage": {}}),
@@ -585,9 +346,8 @@ def test_a_stream_without_output_has_no_first_output(clock: Clock) -> None:
     assert accumulator.first_output is None
 
 
-def test_arrivals_are_the_first_and_the_last_event_of_each_output(clock: Clock) -> None:
+def test_arrivals_are_the_first_and_the_last_event_of_each_output() -> None:
     accumulator = seen_at(
-        clock,
         (1.0, tool_started("t2", output_index=1)),
         (2.0, tool_started("t1", output_index=0)),
         (3.0, tool_delta("t1", "{}", output_index=0)),
@@ -608,46 +368,29 @@ def test_arrivals_are_the_first_and_the_last_event_of_each_output(clock: Clock) 
 
 
 def test_reading_the_response_does_not_disturb_the_folding() -> None:
-    events = [tool_started("t1"), text("a"), tool_delta("t1", "{}"), text(thinking("b"), content_index=1), text("c")]
-    accumulator = ConversationAccumulator()
-    for event in events:
-        accumulator.add(parsed(event))
-        assert plain(accumulator.response()) == plain(accumulator.response())
-    assert plain(accumulator.response()) == folded(*events)
+    FOLDING.assert_reading_disturbs_nothing(
+        tool_started("t1"), text("a"), tool_delta("t1", "{}"), text(thinking("b"), content_index=1), text("c")
+    )
 
 
 # Memory
 
 
-def retained(root: object) -> int:
-    """Return how many objects an object keeps alive, classes and what they refer to aside."""
-    found: dict[int, object] = {}
-    waiting = [root]
-    while waiting:
-        value = waiting.pop()
-        if id(value) not in found and not isinstance(value, type):
-            found[id(value)] = value
-            waiting += gc.get_referents(value)
-    return len(found)
-
-
 @pytest.mark.parametrize(
-    "make",
+    "make_event",
     [
-        lambda number: text(chr(0x4E00 + number), content_index=0, created_at=at(number % 60)),
-        lambda number: text({"type": "text", "text": chr(0x4E00 + number)}),
-        lambda number: text(thinking(chr(0x4E00 + number))),
-        lambda number: tool_delta("t1", chr(0x4E00 + number)),
-        lambda number: call_delta(chr(0x4E00 + number)),
-        lambda number: text(""),
-        lambda number: tool_delta("t1", ""),
-        lambda number: {"type": "conversation.response.started", "conversation_id": f"conv{number}"},
+        lambda letter: text(letter, content_index=0, created_at=at(ord(letter) % 60)),
+        lambda letter: text({"type": "text", "text": letter}),
+        lambda letter: text(thinking(letter)),
+        lambda letter: tool_delta("t1", letter),
+        call_delta,
+        lambda letter: text(""),
+        lambda letter: tool_delta("t1", ""),
+        lambda letter: {**STARTED, "conversation_id": f"conv{letter}"},
     ],
 )
-def test_memory_grows_with_the_text_and_not_with_the_events(make: Callable[[int], Json]) -> None:
-    few, many = (accumulated(make(number) for number in range(count)) for count in (128, 128 * 20))
-    # A piece of text for each 128 letters, and not one for each event.
-    assert retained(many) - retained(few) < 128
+def test_memory_grows_with_the_text_and_not_with_the_events(make_event: Callable[[str], Json]) -> None:
+    FOLDING.assert_memory_grows_with_the_text(make_event)
 
 
 @needs_unknown_events
@@ -659,17 +402,7 @@ def test_unknown_events_take_no_memory() -> None:
 # Any response
 
 
-class Streamed(NamedTuple):
-    """An entry of a response, and the events that bring it."""
-
-    entry: Json
-    events: list[Json]
-
-
-LETTERS = st.text('ab {}[]"\\:,\n0\N{SNOWMAN}\N{WAVING HAND SIGN}', max_size=12)
 TIMES = st.integers(0, 59_999).map(lambda milliseconds: at(milliseconds / 1000))
-NAMES = st.sampled_from(["web_search", "code_interpreter", "open_library_result", "quickstart_context7_query-docs"])
-URLS = st.sampled_from(["https://example.com/a.png", "https://example.com/b?x=1&y=2", "/etc/passwd", ""])
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | LETTERS,
     lambda items: st.lists(items, max_size=3) | st.dictionaries(LETTERS, items, max_size=3),
@@ -682,25 +415,6 @@ INFOS = (
     | st.builds(lambda value: {"result": f"Error executing tool {value}"}, LETTERS)
     | st.dictionaries(LETTERS, VALUES, max_size=3)
 )
-
-
-@st.composite
-def pieces(draw: st.DrawFn, whole: str) -> list[str]:
-    """Return a text cut anywhere, into at least one piece; pieces may be empty."""
-    cuts = sorted(draw(st.lists(st.integers(0, len(whole)), max_size=4)))
-    return [whole[start:end] for start, end in itertools.pairwise([0, *cuts, len(whole)])]
-
-
-def optional(draw: st.DrawFn, **fields: st.SearchStrategy[Any]) -> Json:
-    """Return each field with a value, or null, or left out."""
-    return draw(st.fixed_dictionaries({}, optional={name: st.none() | values for name, values in fields.items()}))
-
-
-def merged(draw: st.DrawFn, sequences: Sequence[Sequence[Any]]) -> list[tuple[int, Any]]:
-    """Return the items of some sequences interleaved anyhow, each with the number of its sequence."""
-    numbers = draw(st.permutations([number for number, items in enumerate(sequences) for _ in items]))
-    iterators = [iter(items) for items in sequences]
-    return [(number, next(iterators[number])) for number in numbers]
 
 
 @st.composite
@@ -842,15 +556,8 @@ def handoffs(draw: st.DrawFn, id: str) -> Streamed:
     return Streamed(entry, [started, {"type": "agent.handoff.done", "id": id, **after, **end}])
 
 
-class Conversation(NamedTuple):
-    """A response, and the events of the stream it would have come in."""
-
-    response: Json
-    events: list[Json]
-
-
 @st.composite
-def conversations(draw: st.DrawFn, *, indexed: bool | None = None) -> Conversation:
+def conversations(draw: st.DrawFn, *, indexed: bool | None = None) -> Streamed:
     """Return any response with any valid sequence of events, its entries interleaved.
 
     Args:
@@ -891,13 +598,13 @@ def conversations(draw: st.DrawFn, *, indexed: bool | None = None) -> Conversati
     response = {
         "object": "conversation.response",
         "conversation_id": "conv1",
-        "outputs": [entries[number].entry for number in order],
+        "outputs": [entries[number].whole for number in order],
         "usage": usage,
         **draw(st.fixed_dictionaries({}, optional={"guardrails": st.none() | st.just([{"v": {"action": "none"}}])})),
     }
     started = {"type": "conversation.response.started", "conversation_id": "conv1", "created_at": at(0)}
     done = {"type": "conversation.response.done", "usage": usage, "created_at": at(59)}
-    return Conversation(response, [started, *(event for _, event in events), done])
+    return Streamed(response, [started, *(event for _, event in events), done])
 
 
 def as_streams_bring_it(response: Json) -> Any:
@@ -915,24 +622,15 @@ def as_streams_bring_it(response: Json) -> Any:
 
 @settings(max_examples=200, deadline=None)
 @given(conversations())
-def test_any_response_cut_into_any_events_folds_back_into_itself(conversation: Conversation) -> None:
-    assert folded(*conversation.events) == as_streams_bring_it(conversation.response)
-
-
-@settings(deadline=None)
-@given(conversations())
-def test_a_streamed_call_logs_what_it_would_have_logged_unstreamed(conversation: Conversation) -> None:
-    accumulator = accumulated(conversation.events)
-    streamed = read_stream(accumulator, read_response, Request())
-    unstreamed = read_response(as_streams_bring_it(conversation.response), Request())
-    assert all(child.arrival is not None for child in streamed.children)
-    children = [child._replace(arrival=None) for child in streamed.children]
-    assert streamed._replace(children=children) == unstreamed._replace(children=list(unstreamed.children))
+def test_any_response_cut_into_any_events_folds_back_into_itself_and_logs_the_same(conversation: Streamed) -> None:
+    unstreamed = as_streams_bring_it(conversation.whole)
+    assert folded(*conversation.events) == unstreamed
+    assert FOLDING.logged(conversation.events) == read_response(unstreamed, Request())
 
 
 @settings(deadline=None)
 @given(conversations(indexed=False), st.integers(0, 50))
-def test_whatever_had_arrived_of_a_broken_stream_is_there(conversation: Conversation, count: int) -> None:
+def test_whatever_had_arrived_of_a_broken_stream_is_there(conversation: Streamed, count: int) -> None:
     broken = folded(*conversation.events[:count])
     whole = folded(*conversation.events)
     assert [entry["id"] for entry in broken["outputs"]] == [
@@ -963,7 +661,9 @@ EVENT_TYPES = st.sampled_from(
         "UNKNOWN",
     ]
 )
-ODD = st.sampled_from([None, False, True, 0, 1, -1, 0.5, "", "a", [], ["a"], [[]], {}, {"a": 1}])
+ODD = st.sampled_from(
+    [None, False, True, 0, 1, -1, 0.5, "", "a", [], ["a"], [[]], {}, {"a": 1}, [{"type": "text", "text": "a"}]]
+)
 ODD_CHUNKS = st.fixed_dictionaries(
     {"type": st.sampled_from(["text", "thinking"]) | ODD},
     optional={"text": ODD, "thinking": ODD | st.lists(st.builds(lambda odd: {"type": "text", "text": odd}, ODD))},
@@ -1003,13 +703,13 @@ def test_whatever_the_events_were_their_response_can_be_read(events: list[Any]) 
 @settings(deadline=None)
 @given(st.data(), conversations(indexed=False), st.lists(anything(st.just("other") | ODD), max_size=4))
 def test_whatever_comes_between_the_events_they_fold_all_the_same(
-    data: st.DataObject, conversation: Conversation, others: list[Any]
+    data: st.DataObject, conversation: Streamed, others: list[Any]
 ) -> None:
     accumulator = ConversationAccumulator()
     for _, event in merged(data.draw, [[parsed(event) for event in conversation.events], others]):
         add_anything(accumulator, event)
     outputs = plain(accumulator.response()["outputs"])
     assert isinstance(outputs, list)
-    ids = [entry["id"] for entry in conversation.response["outputs"]]
+    ids = [entry["id"] for entry in conversation.whole["outputs"]]
     found = {str(entry["id"]): entry for entry in outputs if isinstance(entry, dict)}
-    assert [found.get(id) for id in ids] == as_streams_bring_it(conversation.response)["outputs"]
+    assert [found.get(id) for id in ids] == as_streams_bring_it(conversation.whole)["outputs"]

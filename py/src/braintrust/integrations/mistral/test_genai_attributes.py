@@ -15,12 +15,13 @@ import braintrust.integrations.mistral as package
 import pytest
 from braintrust.logger import Attachment
 from hypothesis import given as given_that
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from local import LocalBraintrust, LocalMistral
 
 from . import genai_attributes
-from .conftest import Json, LoggedSpans, MakeClient, answer, answer_stream
+from .conftest import Json, LoggedSpans, MakeClient, answer, answer_stream, consume
 from .genai import CONTENT_ATTRIBUTES
 from .genai_attributes import GenAIAttributes
 from .test_genai import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
@@ -112,17 +113,15 @@ def test_a_streamed_chat_has_the_same_and_the_time_to_its_first_chunk(
             "usage": COMPLETION["usage"],
         },
     ]
-    with make_client(lambda _: answer_stream(events)).chat.stream(**CHAT) as stream:
-        for _ in stream:
-            pass
+    consume(make_client(lambda _: answer_stream(events)).chat.stream(**CHAT))
     row = spans.pop_one()
     first_chunk = row["metrics"]["time_to_first_token"]
     assert attributes_of(row) == {**CHAT_ATTRIBUTES, "response.time_to_first_chunk": first_chunk}
 
 
 def responded(*outputs: Json) -> Json:
-    usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-    return {"object": "conversation.response", "conversation_id": "conv1", "outputs": outputs, "usage": usage}
+    fields = {"conversation_id": "conv1", "usage": COMPLETION["usage"]}
+    return {"object": "conversation.response", "outputs": outputs, **fields}
 
 
 @needs_customizers
@@ -241,14 +240,14 @@ def test_spans_of_others_are_left_alone(make_client: MakeClient, spans: LoggedSp
 # Content
 
 
+def opening(identity: str, **fields: Any) -> Json:
+    """Return the first record of a chat."""
+    attributes = {"name": "mistral.chat.complete", "type": "llm", "exec_counter": 1}
+    return {"id": identity, "span_attributes": attributes, "context": PROVENANCE, "metrics": {"start": 1.0}, **fields}
+
+
 def leaves_content_out(customizer: GenAIAttributes) -> bool:
-    record: Json = {
-        "id": "1",
-        "span_attributes": {"name": "mistral.chat.complete", "type": "llm"},
-        "context": PROVENANCE,
-        "input": CHAT["messages"],
-        "metadata": {"model": "m", "instructions": "Be brief."},
-    }
+    record = opening("1", input=CHAT["messages"], metadata={"model": "m", "instructions": "Be brief."})
     metadata = customizer.on_span_export(record)["metadata"]
     assert metadata["gen_ai.request.model"] == "m"
     return not CONTENT_ATTRIBUTES & metadata.keys()
@@ -306,11 +305,6 @@ def test_a_span_whose_beginning_was_not_seen_is_left_alone() -> None:
 def test_opentelemetrys_own_spans_are_left_alone() -> None:
     snapshot: Json = {"name": "chat", "attributes": {"gen_ai.system": "x"}, "context": {"trace_id": "1"}, "kind": 1}
     assert GenAIAttributes().on_span_export(snapshot) is snapshot
-
-
-def opening(identity: str, **fields: Any) -> Json:
-    attributes = {"name": "mistral.chat.complete", "type": "llm", "exec_counter": 1}
-    return {"id": identity, "span_attributes": attributes, "context": PROVENANCE, "metrics": {"start": 1.0}, **fields}
 
 
 @needs_customizers
@@ -383,6 +377,7 @@ loggable = st.recursive(
 
 
 @needs_customizers
+@settings(deadline=None)
 @given_that(
     record=st.fixed_dictionaries(
         {"id": st.just("1")},

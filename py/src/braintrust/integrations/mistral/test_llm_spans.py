@@ -6,15 +6,13 @@ import pytest
 
 from local import LocalMistral
 
-from .conftest import LoggedSpans, Mistral, consume, outline
+from .conftest import Json, LoggedSpans, Mistral, consume, outline
 from .llm_spans import chat_messages, entry_messages, with_llm_spans
 from .metadata import known
 from .operations import Child, Outcome, Request
 from .patchers import wrap_mistral
 from .tracing import LLM_SPANS
 
-
-Json = dict[str, Any]
 
 MESSAGE: Json = {"type": "message.output", "role": "assistant", "content": "Rye.", "model": "small", "id": "m1"}
 SEARCH: Json = {

@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from .metadata import own_arguments, request_metadata, response_metadata
+from .conftest import Json
+from .metadata import own_arguments, request_metadata, request_reader, response_metadata, with_stream
+from .operations import Request
 
 
 try:
@@ -80,27 +82,26 @@ class TestRequestMetadata:
             "request_metadata": {"provider": "caller"},
         }
 
-    def test_what_could_be_run_is_only_named(self) -> None:
-        arguments = {"tools": [print, len], "response_format": RetryConfig, "stop": (word for word in ())}
-        assert request_metadata(arguments, set()) == {
-            "provider": "mistral",
-            "tools": ["<builtin_function_or_method>", "<builtin_function_or_method>"],
-            "response_format": "<type>",
-            "stop": "<generator>",
-        }
+
+@pytest.mark.parametrize(
+    ("given", "stream"), [(True, True), (False, False), (None, False), (UNSET, False), ("yes", False)]
+)
+def test_a_stream_argument_that_is_true_says_so_and_no_other_does(given: Any, stream: bool) -> None:
+    read = with_stream(request_reader("messages"))
+    assert read({"messages": "Rye?", "stream": given}) == Request("Rye?", {"provider": "mistral", "stream": stream})
 
 
 @pytest.mark.parametrize(
     ("response", "expected"),
     [
-        ({}, {}),
-        ({"id": "c1", "object": "chat.completion", "model": "m", "created": 7, "choices": []}, ...),
+        (
+            {"id": "c1", "object": "chat.completion", "model": "m", "created": 7, "choices": []},
+            {"id": "c1", "object": "chat.completion", "model": "m", "created": 7},
+        ),
         ({"id": "c1", "usage": {"service_tier": "standard"}}, {"id": "c1", "usage_service_tier": "standard"}),
         ({"usage": {"service_tier": None}, "model": None}, {}),
         ({"usage": "none"}, {}),
     ],
 )
-def test_response_metadata(response: dict[str, Any], expected: Any) -> None:
-    if expected is ...:
-        expected = {name: value for name, value in response.items() if name != "choices"}
+def test_a_response_says_what_it_is_as_far_as_it_does(response: Json, expected: Json) -> None:
     assert response_metadata(response) == expected

@@ -82,14 +82,9 @@ def test_pages_are_logged_with_their_images_as_attachments(call_method: CallMeth
             {"type": "document_url", "document_url": f"{SIGNED_URL}5ecre7"},
             {"type": "document_url", "document_url": f"{SIGNED_URL}REDACTED"},
         ),
-        ({"type": "image_url", "image_url": PNG_URL}, {"type": "image_url", "image_url": LOGGED_PNG}),
         (
             models.ImageURLChunk(image_url=models.ImageURL(url=PNG_URL, detail="high")),
             {"type": "image_url", "image_url": {"url": LOGGED_PNG, "detail": "high"}},
-        ),
-        (
-            models.DocumentURLChunk(document_url=PDF_URL),
-            {"type": "document_url", "document_url": LOGGED_PDF},
         ),
         (models.FileChunk(file_id="file1"), {"type": "file", "file_id": "file1"}),
     ],
@@ -100,16 +95,6 @@ def test_a_document_is_logged_as_it_was_given_and_inline_ones_as_attachments(
     make_client(lambda request: answer(RESPONSE)).ocr.process(model="mistral-ocr-latest", document=document)
     (call,) = logged_calls(spans.pop())
     assert (call.input, call.metadata["document_type"]) == ({"document": expected}, expected["type"])
-
-
-@pytest.mark.parametrize("prefix", ["", "file://"])
-def test_a_local_path_stays_a_text_and_is_not_opened(
-    prefix: str, secret: str, spans: LoggedSpans, make_client: MakeClient, accesses: list[str]
-) -> None:
-    document: Json = {"type": "document_url", "document_url": prefix + secret}
-    make_client(lambda request: answer(RESPONSE)).ocr.process(model="mistral-ocr-latest", document=document)
-    assert [access for access in accesses if "secret" in access] == []
-    assert spans.pop_one()["input"] == {"document": document}
 
 
 def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeClient) -> None:

@@ -76,17 +76,6 @@ def test_a_recorded_response_is_logged_as_it_was_on_the_wire(
     ]
 
 
-def test_an_image_is_logged_without_the_signature_of_its_url(make_client: MakeClient, spans: LoggedSpans) -> None:
-    response, arguments = (recording(f"image_generation.{part}.json") for part in ("response", "request"))
-    make_client(lambda _: answer(response)).beta.conversations.start(**arguments)
-    (call,) = logged_calls(spans.pop())
-    (tool,) = call.children
-    assert tool.output["result"].endswith('&sig=REDACTED"}')
-    assert "FILTERED_SIGNATURE" not in json.dumps([call.output, tool.output])
-    assert call.metrics["connector_tokens"] == 290
-    assert call.metadata["connectors"] == {"image_generation": 1}
-
-
 def test_an_append_after_its_start(make_client: MakeClient, spans: LoggedSpans) -> None:
     """Each recorded append follows the start of its conversation, whose id it keeps."""
     responses = iter([recording("append.1.response.json"), recording("append.2.response.json")])

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from . import response_stream
 from .conftest import Json
-from .operations import Arrival, Request, read_stream
+from .operations import Arrival, Request
 from .payloads import plain
 from .response_stream import ResponseAccumulator
 from .responses import read_response
-from .test_conversation_stream import LETTERS, NAMES, Clock, merged, pieces, retained
+from .test_responses import USAGE, has_responses, response
+from .test_shared import LETTERS, NAMES, Folding, Streamed, merged, pieces
 
 
 try:
@@ -21,35 +21,10 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(models, "ResponsesStreamFrame"), reason="mistralai 1.x and 2.x have no Responses API"
-)
+pytestmark = has_responses
 
 
-def response(status: str = "in_progress", output: Sequence[Json] = (), **fields: Any) -> Json:
-    return {
-        "id": "resp1",
-        "object": "response",
-        "created_at": 1_790_000_000.5,
-        "model": "mistral-small-2603",
-        "status": status,
-        "output": output,
-        "parallel_tool_calls": True,
-        "tool_choice": "auto",
-        "tools": [],
-        **fields,
-    }
-
-
-USAGE: Json = {
-    "input_tokens": 7,
-    "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0},
-    "output_tokens": 2,
-    "output_tokens_details": {"reasoning_tokens": 1},
-    "total_tokens": 9,
-}
-
-CREATED: Json = {"type": "response.created", "response": response()}
+CREATED: Json = {"type": "response.created", "response": response(status="in_progress")}
 
 
 def output_text(text: str = "", **fields: Any) -> Json:
@@ -97,37 +72,12 @@ def parsed(event: Json) -> Any:
     )
 
 
-def accumulated(events: Sequence[Json]) -> ResponseAccumulator:
-    accumulator = ResponseAccumulator()
-    for event in events:
-        accumulator.add(parsed(event))
-    return accumulator
-
-
-def folded(*events: Json) -> Json:
-    """Return the response that these events add up to, made plain."""
-    response = plain(accumulated(events).response())
-    assert isinstance(response, dict)
-    return response
+FOLDING = Folding(ResponseAccumulator, parsed, read_response)
+accumulated, folded, seen_at = FOLDING.accumulated, FOLDING.folded, FOLDING.seen_at
 
 
 def output_of(*events: Json) -> list[Json]:
     return folded(*events)["output"]
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(response_stream, "time", clock)
-    return clock
-
-
-def seen_at(clock: Clock, *events: tuple[float, Json]) -> ResponseAccumulator:
-    """Return an accumulator that saw these events at these times."""
-    accumulator = ResponseAccumulator()
-    for clock.now, event in events:
-        accumulator.add(parsed(event))
-    return accumulator
 
 
 # A response
@@ -138,7 +88,7 @@ def test_no_events_are_a_response_without_output() -> None:
 
 
 def test_the_last_event_holds_the_whole_response() -> None:
-    whole = response("completed", [message(output_text("Rye."))], usage=USAGE)
+    whole = response(message(output_text("Rye.")), usage=USAGE)
     assert (
         folded(
             CREATED,
@@ -166,16 +116,15 @@ def test_what_a_stream_has_brought_before_its_last_event_is_what_it_has_begun_wi
         text("R", 2),
         text("ye", 2),
     ) == response(
-        output=[
-            reasoning("Wheat?"),
-            function_call('{"flour": "ry', status="in_progress"),
-            message({"type": "output_text", "text": "Rye"}, status="in_progress"),
-        ],
+        reasoning("Wheat?"),
+        function_call('{"flour": "ry', status="in_progress"),
+        message({"type": "output_text", "text": "Rye"}, status="in_progress"),
+        status="in_progress",
     )
 
 
 def test_a_failed_response_keeps_what_it_lost() -> None:
-    failed = response("failed", error={"code": "server_error", "message": "The oven is cold"})
+    failed = response(status="failed", error={"code": "server_error", "message": "The oven is cold"})
     assert folded(
         CREATED, added(message(status="in_progress")), text("Ry"), {"type": "response.failed", "response": failed}
     ) == {**failed, "output": [message({"type": "output_text", "text": "Ry"}, status="in_progress")]}
@@ -248,9 +197,8 @@ CALL = added(function_call())
 
 
 @pytest.mark.parametrize("first", [text("a"), thought("a"), CALL, arguments_delta("{")])
-def test_the_first_output_is_the_first_event_that_carries_any(clock: Clock, first: Json) -> None:
+def test_the_first_output_is_the_first_event_that_carries_any(first: Json) -> None:
     accumulator = seen_at(
-        clock,
         (1.0, CREATED),
         (2.0, added(message(status="in_progress"))),
         (3.0, event("content_part.added", content_index=0, part=output_text())),
@@ -262,14 +210,13 @@ def test_the_first_output_is_the_first_event_that_carries_any(clock: Clock, firs
     assert accumulator.first_output == 6.0
 
 
-def test_a_stream_without_output_has_no_first_output(clock: Clock) -> None:
-    accumulator = seen_at(clock, (1.0, CREATED), (2.0, added(message())), (3.0, text("")), (4.0, text("")))
+def test_a_stream_without_output_has_no_first_output() -> None:
+    accumulator = seen_at((1.0, CREATED), (2.0, added(message())), (3.0, text("")), (4.0, text("")))
     assert accumulator.first_output is None
 
 
-def test_arrivals_are_the_first_and_the_last_event_of_each_item(clock: Clock) -> None:
+def test_arrivals_are_the_first_and_the_last_event_of_each_item() -> None:
     accumulator = seen_at(
-        clock,
         (1.0, added(function_call(id="a"), 2)),
         (2.0, added(message(id="b"), 0)),
         (3.0, arguments_delta("{}", 2)),
@@ -294,30 +241,14 @@ def test_arrivals_are_the_first_and_the_last_event_of_each_item(clock: Clock) ->
     ],
 )
 def test_an_event_of_another_shape_costs_no_other(event: Any) -> None:
-    events = [added(message()), text("a"), text("b"), text("c", 0, 1)]
-    accumulator = ResponseAccumulator()
-    for one in events:
-        accumulator.add(parsed(one))
-        # The stream reports it.
-        with pytest.raises(AttributeError):
-            accumulator.add(event)
-    assert plain(accumulator.response()) == folded(*events)
+    FOLDING.assert_costs_no_other(event, added(message()), text("a"), text("b"), text("c", 0, 1))
 
 
-def test_reading_the_response_does_not_disturb_the_folding() -> None:
-    events = [CREATED, added(message()), text("a"), thought("b", 1), text("c"), arguments_delta("{}", 2)]
-    accumulator = ResponseAccumulator()
-    for one in events:
-        accumulator.add(parsed(one))
-        assert plain(accumulator.response()) == plain(accumulator.response())
-    assert plain(accumulator.response()) == folded(*events)
-
-
-@pytest.mark.parametrize("make", [text, thought, arguments_delta, lambda delta: CREATED, lambda delta: text("")])
-def test_memory_grows_with_the_text_and_not_with_the_events(make: Callable[[str], Json]) -> None:
-    few, many = (accumulated([make(chr(0x4E00 + number)) for number in range(count)]) for count in (128, 128 * 20))
-    # A piece of text for each 128 letters, and not one for each event.
-    assert retained(many) - retained(few) < 128
+@pytest.mark.parametrize(
+    "make_event", [text, thought, arguments_delta, lambda letter: CREATED, lambda letter: text("")]
+)
+def test_memory_grows_with_the_text_and_not_with_the_events(make_event: Callable[[str], Json]) -> None:
+    FOLDING.assert_memory_grows_with_the_text(make_event)
 
 
 # Any response
@@ -389,21 +320,14 @@ def call_items(draw: st.DrawFn, index: int) -> tuple[Json, list[Step]]:
     return whole, steps
 
 
-class Streamed(NamedTuple):
-    """A response, and the events that bring it, each with the output so far."""
-
-    whole: Json
-    events: list[tuple[Json, list[Json]]]
-
-
 @st.composite
 def responses(draw: st.DrawFn) -> Streamed:
-    """Return any response with the events of its stream, its items interleaved."""
+    """Return any response with the events of its stream, each with the output so far; its items are interleaved."""
     count = draw(st.integers(0, 3))
     items = [draw(draw(st.sampled_from([written_items, call_items]))(index)) for index in range(count)]
     status = draw(st.sampled_from(["completed", "incomplete"]))
     details = {"incomplete_details": {"reason": "max_output_tokens"}} if status == "incomplete" else {}
-    whole = response(status, [item for item, _ in items], usage=USAGE, error=None, **details)
+    whole = response(*(item for item, _ in items), status=status, usage=USAGE, error=None, **details)
     states: dict[int, Json] = {}
     events: list[tuple[Json, list[Json]]] = [(CREATED, []), ({**CREATED, "type": "response.in_progress"}, [])]
     for index, step in merged(draw, [steps for _, steps in items]):
@@ -415,11 +339,8 @@ def responses(draw: st.DrawFn) -> Streamed:
 @settings(deadline=None)
 @given(responses())
 def test_any_response_as_events_logs_what_it_would_have_logged_unstreamed(streamed: Streamed) -> None:
-    accumulator = accumulated([event for event, _ in streamed.events])
-    outcome = read_stream(accumulator, read_response, Request())
-    unstreamed = read_response(models.CreateResponseResponse.model_validate(streamed.whole), Request())
-    assert all(child.arrival is not None for child in outcome.children)
-    assert outcome._replace(children=[child._replace(arrival=None) for child in outcome.children]) == unstreamed
+    unstreamed = models.CreateResponseResponse.model_validate(streamed.whole)
+    assert FOLDING.logged(event for event, _ in streamed.events) == read_response(unstreamed, Request())
 
 
 @settings(deadline=None)
@@ -428,4 +349,4 @@ def test_a_stream_that_breaks_off_after_any_event_has_the_items_and_their_texts_
     accumulator = ResponseAccumulator()
     for event, so_far in streamed.events[:-1]:
         accumulator.add(parsed(event))
-        assert plain(accumulator.response()) == response(output=so_far)
+        assert plain(accumulator.response()) == response(*so_far, status="in_progress")
