@@ -7,11 +7,8 @@ import pytest
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import MistralIntegration
 from braintrust.integrations.mistral.conftest import reported_faults
-from braintrust.util import LazyValue
 
-from endurance.plan import IS_FULL
-from endurance.records import Ends
-from endurance.replay import made_once, serializers
+from endurance.replay import remember_models
 from local import LocalBraintrust, LocalMistral
 
 
@@ -24,27 +21,25 @@ def instrumented() -> None:
     assert MistralIntegration.setup()
 
 
+@pytest.fixture(scope="module")
+def models_remembered() -> Iterator[None]:
+    """The Mistral client makes its models once, and not anew for each event; they are the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        remember_models(patch)
+        yield
+
+
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
     """What the guard reported: a test that finds something here has found a fault of ours."""
     yield from reported_faults(monkeypatch)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mistral() -> Iterator[LocalMistral]:
-    """A Mistral that is five hundred times as fast as the real one."""
-    with LocalMistral(pace=0.002) as service:
+    """A Mistral that answers at once."""
+    with LocalMistral(pace=0.0) as service:
         yield service
-
-
-@pytest.fixture
-def quick_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the short form, have the Mistral client make the model of a type once, and not anew for each event.
-
-    The models are the same, and half of the time goes into them. The full form takes that time.
-    """
-    if not IS_FULL:
-        monkeypatch.setattr(serializers, "create_model", made_once(vars(serializers)["create_model"]))
 
 
 @contextlib.contextmanager
@@ -57,20 +52,3 @@ def logging_to(service: LocalBraintrust) -> Iterator[None]:
         braintrust.init_logger(project="endurance")
         yield
         braintrust_logger._internal_reset_global_state()
-
-
-@pytest.fixture
-def bt() -> Iterator[LocalBraintrust]:
-    """A local Braintrust, to which this process logs for the length of a test."""
-    with LocalBraintrust() as service, logging_to(service):
-        yield service
-        braintrust.flush()
-
-
-@pytest.fixture
-def ends(bt: LocalBraintrust) -> Ends:
-    """How often each span was ended, of those that are logged to the local Braintrust."""
-    state = braintrust_logger._internal_get_global_state()
-    counted = Ends(state.global_bg_logger())
-    state._global_bg_logger = LazyValue(lambda: counted, use_mutex=False)
-    return counted

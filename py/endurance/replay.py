@@ -4,6 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
+import pytest
+
 
 try:
     from mistralai.client import Mistral
@@ -97,12 +99,12 @@ def _recorded(request: Any) -> _Answer:
         return _Answer(response.status_code, response.headers.get("content-type", ""), content, breaks)
 
 
-def remember_models() -> None:
+def remember_models(patch: pytest.MonkeyPatch) -> None:
     """Have the SDK make a pydantic model for each type once, and not for each event: most of its time goes there."""
-    setattr(serializers, "create_model", made_once(vars(serializers)["create_model"]))  # noqa: B010 - it is not exported
+    patch.setattr(serializers, "create_model", _made_once(vars(serializers)["create_model"]))
 
 
-def made_once(make: Callable[..., Any]) -> Callable[..., Any]:
+def _made_once(make: Callable[..., Any]) -> Callable[..., Any]:
     """Return the SDK's `create_model` with a memory: the same model for the same type."""
     made: dict[tuple[str, Any], Any] = {}
 

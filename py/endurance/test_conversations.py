@@ -2,17 +2,22 @@
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 
 import braintrust
 import pytest
+from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import spans
 from braintrust.integrations.mistral.conftest import wait_until
+from braintrust.util import LazyValue
 
 from endurance import leftovers
 from endurance.checks import Trace
 from endurance.clients import converse
+from endurance.conftest import logging_to
 from endurance.plan import IS_FULL, SEED, plans
 from endurance.records import Ends
+from endurance.replay import remember_models
 from endurance.talks import Talk
 from local import LocalBraintrust, LocalMistral
 from local.scenarios import SCENARIOS
@@ -32,6 +37,37 @@ CLIENT_ERRORS = {
     *("RemoteProtocolError", "ReadError", "WriteError", "ConnectError", "ReadTimeout", "ConnectTimeout"),
     *("WriteTimeout", "PoolTimeout", "ValidationError", "ValueError"),
 }
+
+
+@pytest.fixture
+def mistral() -> Iterator[LocalMistral]:
+    """A Mistral that is five hundred times as fast as the real one."""
+    with LocalMistral(pace=0.002) as service:
+        yield service
+
+
+@pytest.fixture
+def bt() -> Iterator[LocalBraintrust]:
+    """A local Braintrust, to which this process logs for the length of a test."""
+    with LocalBraintrust() as service, logging_to(service):
+        yield service
+        braintrust.flush()
+
+
+@pytest.fixture
+def ends(bt: LocalBraintrust) -> Ends:
+    """How often each span was ended, of those that are logged to the local Braintrust."""
+    state = braintrust_logger._internal_get_global_state()
+    counted = Ends(state.global_bg_logger())
+    state._global_bg_logger = LazyValue(lambda: counted, use_mutex=False)
+    return counted
+
+
+@pytest.fixture
+def quick_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the short form, have the Mistral client remember its models; the full form takes that time."""
+    if not IS_FULL:
+        remember_models(monkeypatch)
 
 
 @pytest.mark.usefixtures("faults", "quick_parsing")

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import braintrust
 import pytest
-from braintrust.integrations.mistral import MistralIntegration
 
 from endurance.applications import APPLICATIONS, Application
 from endurance.injection import Place, broken, functions, place_of
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
-from endurance.replay import Mistral, Replay, remember_models
+from endurance.replay import Mistral, Replay
 from endurance.run_applications import RUN_APPLICATIONS
 from local import LocalMistral
 
@@ -122,9 +121,8 @@ class Case(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[Case]:
-    assert MistralIntegration.setup()
-    remember_models()
+def cases(models_remembered: None) -> list[Case]:
+    # Closed before the tests: they listen to all that this process has to say.
     with LocalMistral(pace=0.0) as mistral:
         return [_case(application, Replay(mistral.url)) for application in [*APPLICATIONS, *RUN_APPLICATIONS]]
 

@@ -6,12 +6,12 @@ application: an accumulator may refuse one, and nobody notices.
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from braintrust.integrations.mistral import MistralIntegration, patchers, streams
+from braintrust.integrations.mistral import patchers, streams
 from braintrust.integrations.mistral.genai import span_attributes
 from braintrust.integrations.mistral.operations import Operation, Request, read_stream
 from braintrust.integrations.mistral.payloads import MAX_DEPTH, parsed, plain
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from endurance.applications import read
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
-from endurance.replay import Replay, remember_models
+from endurance.replay import Replay
 from local import LocalMistral
 
 
@@ -87,10 +87,7 @@ def as_object(value: Any) -> Any:
 EVENTS = st.lists(PAYLOADS.map(lambda value: SimpleNamespace(data=as_object(value))) | PAYLOADS, max_size=8)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def instrumented() -> None:
-    assert MistralIntegration.setup()
-    remember_models()
+pytestmark = pytest.mark.usefixtures("models_remembered")
 
 
 def fuzzed(function: Callable[..., None]) -> Callable[..., None]:
@@ -167,15 +164,15 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Iterator[dict[str, Recorded]]:
+def recorded() -> dict[str, Recorded]:
+    made: dict[str, Recorded] = {}
     with LocalMistral(pace=0.0) as mistral:
-        made: dict[str, Recorded] = {}
         for name, call in CALLS.items():
             replay = Replay(mistral.url)
             if name != "response" or hasattr(replay.client(), "responses"):
                 read(call(replay.client()))
                 made[name] = Recorded(replay, call)
-        yield made
+    return made
 
 
 @pytest.mark.parametrize("name", CALLS)

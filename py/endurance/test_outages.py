@@ -9,13 +9,12 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import braintrust
 import pytest
 import requests
-from braintrust.integrations.mistral.conftest import wait_until
-from braintrust.integrations.mistral.test_end_to_end import without_identity
+from braintrust.integrations.mistral.conftest import wait_until, without_identity
 
 from endurance import application, leftovers
 from endurance.conftest import logging_to
@@ -29,26 +28,33 @@ Span: TypeAlias = dict[str, Any]
 pytestmark = pytest.mark.usefixtures("faults")
 
 
-@pytest.fixture(scope="module")
-def mistral() -> Iterator[LocalMistral]:
-    with LocalMistral(pace=0.0) as service:
-        yield service
-
-
 @pytest.fixture(autouse=True)
 def retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifteen seconds, for machines with much to do: the SDK waits for 1 s, then 2, 4, and 8."""
     monkeypatch.setenv("BRAINTRUST_NUM_RETRIES", "4")
 
 
+class Whole(NamedTuple):
+    """What the calls give, what the spans of them show, and the attachments in these."""
+
+    came: list[str]
+    spans: Shown
+    attachments: list[bytes]
+
+
+def whole(came: list[str], bt: LocalBraintrust) -> Whole:
+    return Whole(came, shown(bt.spans()), list(bt.attachments.values()))
+
+
 @pytest.fixture(scope="module")
-def undisturbed(mistral: LocalMistral) -> tuple[list[str], Shown]:
-    """What comes of the calls, and what the spans show, where Braintrust is in order."""
+def undisturbed(mistral: LocalMistral) -> Whole:
+    """What there is where Braintrust is in order."""
     with LocalBraintrust() as bt, logging_to(bt):
         came = application.calls(mistral.url)
         flush()
-        assert list(bt.attachments.values()) == [application.PICTURE]
-        return came, shown(bt.spans())
+        result = whole(came, bt)
+    assert result.attachments == [application.PICTURE]
+    return result
 
 
 def flush() -> None:
@@ -100,14 +106,22 @@ def log_in_first(bt: LocalBraintrust) -> Iterator[None]:
         yield
 
 
-both = pytest.mark.parametrize("logging_in", [log_in_first, logging_to], ids=["later", "from the start"])
-
-
-@both
-@pytest.mark.parametrize("outage", ["errors", "held"])
-def test_an_answer_that_is_late_or_an_error(
-    mistral: LocalMistral, undisturbed: tuple[list[str], Shown], logging_in: Any, outage: Outage
+@pytest.mark.parametrize(
+    ("outage", "logging_in"),
+    [
+        pytest.param("errors", log_in_first, id="errors"),
+        pytest.param("errors", logging_to, id="errors from the start"),
+        pytest.param("held", log_in_first, id="late"),
+        pytest.param("held", logging_to, id="late from the start"),
+        # The SDK gives up waiting, and tries again.
+        pytest.param("silent", log_in_first, id="never"),
+    ],
+)
+def test_an_answer_that_is_an_error_or_late_or_never_comes(
+    outage: Outage, logging_in: Any, mistral: LocalMistral, undisturbed: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if outage == "silent":
+        monkeypatch.setenv("BRAINTRUST_HTTP_TIMEOUT", "0.2")
     with LocalBraintrust() as bt, logging_in(bt):
         bt.outage = outage
         came = application.calls(mistral.url)
@@ -116,51 +130,30 @@ def test_an_answer_that_is_late_or_an_error(
         wait_until(lambda: bt.arrived > 0)
         bt.outage = None
         flush()
-        assert (came, shown(bt.spans())) == undisturbed
-        assert list(bt.attachments.values()) == [application.PICTURE]
+        assert whole(came, bt) == undisturbed
 
 
-def test_an_answer_that_never_comes(
-    mistral: LocalMistral, undisturbed: tuple[list[str], Shown], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The SDK gives up waiting, and tries again."""
-    monkeypatch.setenv("BRAINTRUST_HTTP_TIMEOUT", "0.2")
-    with LocalBraintrust() as bt, log_in_first(bt):
-        bt.outage = "silent"
-        came = application.calls(mistral.url)
-        assert (bt.rows, bt.attachments) == ([], {})
-        wait_until(lambda: bt.arrived > 0)
-        bt.outage = None
-        flush()
-        assert (came, shown(bt.spans())) == undisturbed
-        assert list(bt.attachments.values()) == [application.PICTURE]
-
-
-def test_nobody_listens(mistral: LocalMistral, undisturbed: tuple[list[str], Shown], port: int) -> None:
+def test_nobody_listens(mistral: LocalMistral, undisturbed: Whole, port: int) -> None:
     bt = LocalBraintrust(port=port).start()
     with log_in_first(bt):
         bt.stop()
         came = application.calls(mistral.url)
         with LocalBraintrust(port=port) as again:
             flush()
-            assert (came, shown(again.spans())) == undisturbed
-            assert list(again.attachments.values()) == [application.PICTURE]
+            assert whole(came, again) == undisturbed
 
 
-def test_it_takes_connections_and_says_nothing(
-    mistral: LocalMistral, undisturbed: tuple[list[str], Shown], port: int
-) -> None:
+def test_it_takes_connections_and_says_nothing(mistral: LocalMistral, undisturbed: Whole, port: int) -> None:
     """From the start: not even the login is answered, until Braintrust is there."""
     bt = LocalBraintrust(port=port)
     with logging_to(bt):
         came = application.calls(mistral.url)
         with bt:
             flush()
-            assert (came, shown(bt.spans())) == undisturbed
-            assert list(bt.attachments.values()) == [application.PICTURE]
+            assert whole(came, bt) == undisturbed
 
 
-def test_attachments_that_cannot_be_uploaded(mistral: LocalMistral, undisturbed: tuple[list[str], Shown]) -> None:
+def test_attachments_that_cannot_be_uploaded(mistral: LocalMistral, undisturbed: Whole) -> None:
     """The SDK tries once. The spans arrive, with references to attachments that did not."""
     with LocalBraintrust() as bt, logging_to(bt):
         bt.outage, bt.outage_at = "errors", "/attachment"
@@ -168,13 +161,12 @@ def test_attachments_that_cannot_be_uploaded(mistral: LocalMistral, undisturbed:
         # Who flushes is told; whether that is this thread or the SDK's depends on which comes first.
         with contextlib.suppress(Exception):
             flush()
-        wait_until(lambda: shown(bt.spans()) == undisturbed[1])
-        assert came == undisturbed[0]
-        assert bt.attachments == {}
+        wait_until(lambda: shown(bt.spans()) == undisturbed.spans)
+        assert whole(came, bt) == undisturbed._replace(attachments=[])
 
 
 def test_an_outage_that_outlasts_the_sdk(
-    mistral: LocalMistral, undisturbed: tuple[list[str], Shown], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    mistral: LocalMistral, undisturbed: Whole, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What the SDK gave up is on the disk, where it was told to keep it; sent again, it is all there."""
     monkeypatch.setenv("BRAINTRUST_NUM_RETRIES", "0")
@@ -183,7 +175,7 @@ def test_an_outage_that_outlasts_the_sdk(
         bt.outage, bt.outage_at = "errors", "/logs3"
         came = application.calls(mistral.url)
         flush()
-        assert (came, shown(kept(tmp_path))) == undisturbed
+        assert (came, shown(kept(tmp_path))) == undisturbed[:2]
         assert bt.rows == []
 
 

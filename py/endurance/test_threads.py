@@ -12,7 +12,8 @@ from typing import Any
 
 import braintrust
 import pytest
-from braintrust.integrations.mistral import MistralIntegration, patchers, wrap_mistral
+from braintrust.integrations.mistral import MistralIntegration, wrap_mistral
+from braintrust.integrations.mistral.conftest import take_off_tracing
 
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
@@ -21,12 +22,6 @@ from local import LocalMistral
 
 
 THREADS = 16
-
-
-@pytest.fixture(scope="module")
-def mistral() -> Iterator[LocalMistral]:
-    with LocalMistral(pace=0.0) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +113,6 @@ def make_client(mistral: LocalMistral) -> Any:
 
 
 def test_threads_that_share_a_client_stay_apart(mistral: LocalMistral) -> None:
-    assert MistralIntegration.setup()
     rounds = 20 if IS_FULL else 2
     client = wrap_mistral(make_client(mistral))
 
@@ -129,21 +123,12 @@ def test_threads_that_share_a_client_stay_apart(mistral: LocalMistral) -> None:
 
 
 @pytest.fixture
-def unpatched() -> Iterator[None]:
+def uninstrumented(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the tracing off the SDK's classes: the test puts it on."""
-    with pytest.MonkeyPatch.context() as patch:
-        for patcher in (method for resource in patchers.PATCHERS for method in resource.sub_patchers):
-            root = patcher.resolve_root(None, None)
-            method = patcher.resolve_target(None, None)
-            if root is not None and patcher.has_patch_marker(method):
-                owner = getattr(root, patcher.target_path.partition(".")[0])
-                original = method.__wrapped__
-                patch.setattr(owner, patcher.target_path.rpartition(".")[2], original)
-                patch.delattr(original, patcher.patch_marker_attr())
-        yield
+    take_off_tracing(monkeypatch)
 
 
-@pytest.mark.usefixtures("unpatched")
+@pytest.mark.usefixtures("uninstrumented")
 @pytest.mark.parametrize("set_up", ["process", "client", "both"])
 def test_tracing_that_threads_set_up_at_once_is_set_up_once(set_up: str, mistral: LocalMistral) -> None:
     client = make_client(mistral)

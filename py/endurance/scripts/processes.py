@@ -27,15 +27,11 @@ MODEL = "long-stream-3000"
 KEPT: list[Any] = []
 
 
-def client() -> Any:
-    """Return a client of the local Mistral."""
-    return Mistral(api_key="local", server_url=os.environ["LOCAL_MISTRAL_URL"])
-
-
 def conversations() -> Any:
-    """Return the conversations of a client, which stays."""
-    KEPT.append(client())
-    return KEPT[-1].beta.conversations
+    """Return the conversations of a client of the local Mistral, which stays."""
+    client = Mistral(api_key="local", server_url=os.environ["LOCAL_MISTRAL_URL"])
+    KEPT.append(client)
+    return client.beta.conversations
 
 
 def ready() -> None:

@@ -12,14 +12,17 @@ import logging
 import operator
 import os
 import pathlib
+import subprocess
 import sys
+import threading
 import time
+import types
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from unittest.mock import ANY
 
 import braintrust
@@ -29,8 +32,10 @@ from braintrust.logger import Attachment, ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
 from . import faults as faults_module
+from . import streams as streams_module
 from . import wrap_mistral
 from .integration import MistralIntegration
+from .patchers import PATCHERS
 
 
 try:
@@ -44,6 +49,9 @@ try:
     import httpx2 as httpx
 except ImportError:
     import httpx
+
+if TYPE_CHECKING:
+    from local import LocalBraintrust, LocalMistral
 
 
 def reported_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
@@ -135,14 +143,19 @@ def instrumented() -> None:
 
 @pytest.fixture
 def uninstrumented(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the tracing off the SDK's class: this test puts it on."""
-    for name, method in list(vars(Conversations).items()):
-        original = getattr(method, "__wrapped__", None)
-        marks = [mark for mark in getattr(original, "__dict__", ()) if mark.startswith("__braintrust_patched")]
-        if original is not None and marks:
-            monkeypatch.setattr(Conversations, name, original)
-        for mark in marks:
-            monkeypatch.delattr(original, mark)
+    """Take the tracing off the SDK's classes: this test puts it on."""
+    take_off_tracing(monkeypatch)
+
+
+def take_off_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the tracing off the SDK's classes, until the test is over."""
+    for patcher in (method for resource in PATCHERS for method in resource.sub_patchers):
+        module: Any = patcher.resolve_root(None, None)
+        method: Any = patcher.resolve_target(None, None)
+        if module is not None and patcher.has_patch_marker(method):
+            class_name, _, name = patcher.target_path.partition(".")
+            monkeypatch.setattr(getattr(module, class_name), name, method.__wrapped__)
+            monkeypatch.delattr(method.__wrapped__, patcher.patch_marker_attr())
 
 
 @pytest.fixture
@@ -157,21 +170,27 @@ Handler = Callable[[Any], Any]
 MakeClient = Callable[[Handler], Mistral]
 
 
+def client_of(handler: Handler) -> Mistral:
+    """Return a real client whose transport, sync and async, is answered by a function of the request.
+
+    It may be a coroutine function where the client is asynchronous.
+    """
+
+    async def handle_async(request: Any) -> Any:
+        response = handler(request)
+        return await response if inspect.isawaitable(response) else response
+
+    return Mistral(
+        api_key="key",
+        client=httpx.Client(transport=httpx.MockTransport(handler)),
+        async_client=httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
+    )
+
+
 @pytest.fixture
 def make_client() -> MakeClient:
-    """Make a real client whose transport, sync and async, is answered by a function of the request."""
-
-    def make(handler: Handler) -> Mistral:
-        async def handle_async(request: Any) -> Any:
-            return handler(request)
-
-        return Mistral(
-            api_key="key",
-            client=httpx.Client(transport=httpx.MockTransport(handler)),
-            async_client=httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
-        )
-
-    return make
+    """Make a real client that a function answers, see `client_of`."""
+    return client_of
 
 
 def answer(body: Any, status: int = 200) -> Any:
@@ -629,12 +648,52 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def wait_for_abandoned_streams() -> None:
+    """Return when the streams that were abandoned before have been ended: they are ended in order."""
+    ended = threading.Event()
+    marker: Any = types.SimpleNamespace(end=lambda *_: ended.set())
+    streams_module._open_streams.abandon(marker, time.time())
+    assert ended.wait(60)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def imported() -> None:
     """Import now what the SDK imports late, and with it much that Python 3.13 warns of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _ = Mistral(api_key="key").beta.conversations
+
+
+# --- applications in processes of their own ---
+
+
+def run_application(
+    code: str, folder: pathlib.Path, mistral: "LocalMistral", bt: "LocalBraintrust", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run an application to its end, which is also when it sends its last spans, and return what it printed."""
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **bt.environment(), "LOCAL_MISTRAL_URL": mistral.url, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process
+
+
+def without_identity(value: Any) -> Any:
+    """A value without what no two conversations share: ids and times."""
+    if isinstance(value, dict):
+        return {key: without_identity(item) for key, item in value.items() if key not in _IDENTITY}
+    if isinstance(value, (list, tuple)):
+        return [without_identity(item) for item in value]
+    return value
+
+
+_IDENTITY = {"id", "tool_call_id", "conversation_id", "created_at", "completed_at"}
 
 
 # --- client-side runs ---
@@ -667,6 +726,18 @@ def calls(name: str, arguments: Any, tool_call_id: str = "call_1", **fields: Any
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
     call = {"id": f"fc_{tool_call_id}", "tool_call_id": tool_call_id, "name": name, "arguments": text}
     return {"object": "entry", "type": "function.call", "created_at": AT, **call, **fields}
+
+
+BREAD = [[calls("knead", {"minutes": 8})], [says("It rests.")]]
+"""The turns of a run that calls one function."""
+
+
+def context_of(*functions: Callable[..., Any], **settings: Any) -> Any:
+    """Return a `RunContext` with these functions registered."""
+    context = import_runs().RunContext(**(settings if "agent_id" in settings else {"model": "m", **settings}))
+    for function in functions:
+        context.register_func(function)
+    return context
 
 
 def gives(result: str, tool_call_id: str = "call_1") -> Json:
@@ -704,11 +775,7 @@ class ScriptedMistral:
         self.requests: list[Json] = []
         """The bodies of the requests for a conversation, oldest first."""
         self.agent_updates: list[Json] = []
-        self.client = Mistral(
-            api_key="key",
-            client=httpx.Client(transport=httpx.MockTransport(self._answer)),
-            async_client=httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async)),
-        )
+        self.client = client_of(self._answer)
         self._turns = turns
         self._conversations: dict[str, Iterator[Turn]] = {}
 
@@ -728,10 +795,6 @@ class ScriptedMistral:
         self.requests.append(body)
         turn = next(self._conversations.setdefault(conversation_id, iter(self._turns)))
         return _response(turn(body) if callable(turn) else turn, body, conversation_id)
-
-    async def _answer_async(self, request: Any) -> Any:
-        response = self._answer(request)
-        return await response if inspect.isawaitable(response) else response
 
 
 def _response(turn: Any, body: Json, conversation_id: str) -> Any:

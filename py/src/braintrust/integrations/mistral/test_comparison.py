@@ -9,10 +9,7 @@ second, the comparison takes the one for the other. Of durations and their ends 
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -25,7 +22,7 @@ import pytest
 from local import LocalBraintrust, LocalMistral
 from local.media import png
 
-from .conftest import IS_MISTRALAI_1, Json
+from .conftest import IS_MISTRALAI_1, Json, run_application
 from .test_comparison_application import PDF, REPORT, WAV, base64_text
 
 
@@ -135,12 +132,9 @@ class Run(NamedTuple):
 
 def run(folder: Path, switch: str) -> Run:
     """Run the application to its end, which is also when it sends its last spans."""
-    command = [sys.executable, "-c", APPLICATION.read_text()]
     with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
-        settings = {"LOCAL_MISTRAL_URL": mistral.url, "BRAINTRUST_MISTRAL_OVERLAY": switch, **bt.environment()}
-        environ = os.environ | settings
-        process = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True, check=False)
-        assert (process.returncode, process.stderr) == (0, "")
+        process = run_application(APPLICATION.read_text(), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch)
+        assert process.stderr == ""
         rows = replaced(bt.spans(), bt.attachments)
     printed = json.loads(process.stdout)
     calls = {call.kind[0]: call.children for call in spans(rows, None)}

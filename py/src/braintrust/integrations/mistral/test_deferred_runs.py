@@ -16,6 +16,7 @@ from .conftest import (
     both_ways,
     by_name,
     calls,
+    context_of,
     gives,
     import_runs,
     logged_span,
@@ -30,7 +31,7 @@ from .runs import deferred_calls
 if IS_MISTRALAI_1:
     pytest.skip("mistralai 1.x defers no calls", allow_module_level=True)
 
-RunContext = import_runs().RunContext
+import_runs()
 
 CALL = calls("bake", {"degrees": 230})
 TURNS = [[CALL], [says("It rises.")]]
@@ -49,7 +50,7 @@ def weigh(grams: int) -> str:
 
 def asking(*functions: Any, **settings: Any) -> Any:
     """Return a context whose functions are to be confirmed."""
-    context = RunContext(model="m", **settings)
+    context = context_of(**settings)
     for function in functions:
         context.register_func(function, requires_confirmation=True)
     return context

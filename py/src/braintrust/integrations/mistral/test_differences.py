@@ -5,9 +5,6 @@ ours and not of the SDK's own, so that a claim which a newer SDK makes untrue is
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +14,7 @@ import pytest
 
 from local import LocalBraintrust, LocalMistral
 
-from .conftest import Json
+from .conftest import Json, run_application
 
 
 pytestmark = pytest.mark.skipif(
@@ -102,12 +99,7 @@ def steps(folder: Path, switch: str) -> dict[str, Step]:
     """Run the application to its end, and return what came of its steps."""
     # Web searches take 0.25 s at this pace.
     with LocalMistral(pace=0.1) as mistral, LocalBraintrust() as bt:
-        settings = {"LOCAL_MISTRAL_URL": mistral.url, "BRAINTRUST_MISTRAL_OVERLAY": switch, **bt.environment()}
-        command = [sys.executable, "-c", APPLICATION.read_text()]
-        process = subprocess.run(
-            command, env=os.environ | settings, cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert process.returncode == 0, process.stderr
+        process = run_application(APPLICATION.read_text(), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch)
         rows, uploads = bt.spans(), list(bt.attachments.values())
     raised = json.loads(process.stdout)
     traces: dict[str, dict[str, Json]] = {}

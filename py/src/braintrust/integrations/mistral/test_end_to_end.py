@@ -5,9 +5,6 @@ Each application is a process of its own, which gets its addresses from the envi
 `braintrust.auto_instrument()`, as any application would.
 """
 
-import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +15,15 @@ import pytest
 
 from local import LocalBraintrust, LocalMistral
 
-from .conftest import Json, LoggedSpan, expected_call, logged_calls, parsed_by_sdk
+from .conftest import (
+    Json,
+    LoggedSpan,
+    expected_call,
+    logged_calls,
+    parsed_by_sdk,
+    run_application,
+    without_identity,
+)
 
 
 PRELUDE = """
@@ -63,22 +68,14 @@ Run = Callable[[str, LocalMistral], list[LoggedSpan]]
 def run(bt: LocalBraintrust, tmp_path: Path) -> Run:
     """Run an application to its end, which is also when it sends its last spans, and return the calls that arrived."""
 
-    def run_application(application: str, mistral: LocalMistral) -> list[LoggedSpan]:
-        process = subprocess.run(
-            [sys.executable, "-c", PRELUDE + textwrap.dedent(application)],
-            env={**os.environ, **bt.environment(), "LOCAL_MISTRAL_URL": mistral.url},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (process.returncode, process.stderr) == (0, "")
+    def run(application: str, mistral: LocalMistral) -> list[LoggedSpan]:
+        process = run_application(PRELUDE + textwrap.dedent(application), tmp_path, mistral, bt)
+        assert process.stderr == ""
         used, *_ = process.stdout.splitlines()
         assert Path(used).parent == Path(__file__).parent, "another copy of the integration traced this application"
         return logged_calls(bt.spans())
 
-    return run_application
+    return run
 
 
 def answered(mistral: LocalMistral, call: LoggedSpan) -> list[Json]:
@@ -96,18 +93,6 @@ def expected(method: str, call: LoggedSpan, outputs: list[Json], **expectation: 
         "usage": {"connectors": call.metadata.get("connectors")},
     }
     return expected_call(method, response, **expectation)._replace(metrics=ANY)
-
-
-def without_identity(value: Any) -> Any:
-    """A value without what no two conversations share: ids and times."""
-    if isinstance(value, dict):
-        return {key: without_identity(item) for key, item in value.items() if key not in IDENTITY}
-    if isinstance(value, (list, tuple)):
-        return [without_identity(item) for item in value]
-    return value
-
-
-IDENTITY = {"id", "tool_call_id", "conversation_id", "created_at", "completed_at"}
 
 
 def test_an_agentic_conversation_shows_the_same_streamed_and_unstreamed(run: Run, mistral: LocalMistral) -> None:

@@ -44,11 +44,11 @@ def test_the_same_fault_is_reported_once(faults: list[logging.LogRecord]) -> Non
 
 
 def test_another_kind_and_another_place_are_other_faults(faults: list[logging.LogRecord]) -> None:
-    for error in (ValueError("a"), ValueError("b"), KeyError("a")):
+    for error in (ValueError("a"), ValueError("b"), KeyError("a"), ZeroDivisionError()):
         guarded(fail, error, fallback=None)
     guarded(divide, 1, 0, fallback=0.0)
     reported = [record.exc_info[0] for record in faults if record.exc_info]
-    assert reported == [ValueError, KeyError, ZeroDivisionError]
+    assert reported == [ValueError, KeyError, ZeroDivisionError, ZeroDivisionError]
     faults.clear()
 
 

@@ -10,39 +10,13 @@ from .operations import CallKey
 from .pending import PendingCalls
 
 
-def key(number: int, conversation: str = "conv1") -> CallKey:
-    return CallKey(conversation, f"call{number}")
+def key(number: int) -> CallKey:
+    return CallKey("conv1", f"call{number}")
 
 
 def span() -> Span:
     """Return a span that is this one and no other."""
     return type(NOOP_SPAN)()
-
-
-def test_a_call_that_is_found_waits_on_and_one_that_is_taken_does_not() -> None:
-    calls = PendingCalls()
-    waiting = span()
-    calls.add(key(1), waiting)
-    assert [calls.find(key(1)), calls.find(key(1)), calls.take(key(1))] == [waiting, waiting, waiting]
-    assert [calls.find(key(1)), calls.take(key(1))] == [None, None]
-
-
-def test_a_call_is_known_by_its_conversation_and_its_id() -> None:
-    calls = PendingCalls()
-    mine, theirs = span(), span()
-    calls.add(key(1, "conv1"), mine)
-    calls.add(key(1, "conv2"), theirs)
-    assert calls.take(key(1, "conv3")) is None
-    assert calls.take(key(1, "conv2")) is theirs
-    assert calls.take(key(1, "conv1")) is mine
-
-
-def test_a_thousand_and_twenty_four_calls_wait_and_the_oldest_goes_first() -> None:
-    calls = PendingCalls()
-    for number in range(1_030):
-        calls.add(key(number), span())
-    assert len(calls) == 1_024
-    assert [calls.find(key(number)) is None for number in (0, 5, 6, 1_029)] == [True, True, False, False]
 
 
 def test_a_call_that_is_seen_again_is_the_newest_and_takes_one_place() -> None:

@@ -17,6 +17,7 @@ import braintrust
 import pytest
 
 from .conftest import (
+    BREAD,
     IS_MISTRALAI_1,
     Json,
     LoggedSpans,
@@ -25,11 +26,11 @@ from .conftest import (
     answer_until,
     both_ways,
     calls,
+    context_of,
     gives,
     import_runs,
     logged_span,
     outline,
-    says,
     short_name,
     streamed,
     streamed_run,
@@ -44,7 +45,6 @@ from .test_safety import assert_one_warning, break_function
 
 context_module = import_runs()
 
-BREAD = [[calls("knead", {"minutes": 8})], [says("It rests.")]]
 WHOLE = [*BREAD[0], gives("kneaded for 8"), *BREAD[1]]
 
 
@@ -57,13 +57,6 @@ async def prove(hours: int) -> str:
     """Let the dough rest."""
     await asyncio.sleep(0)
     return f"proved for {hours}"
-
-
-def context_of(*functions: Callable[..., Any], **settings: Any) -> Any:
-    context = context_module.RunContext(model="m", **settings)
-    for function in functions:
-        context.register_func(function)
-    return context
 
 
 async def start(mistral: ScriptedMistral, *functions: Callable[..., Any]) -> Any:
@@ -477,34 +470,21 @@ def test_nothing_leaks_from_many_runs_of_which_a_tenth_is_cancelled_at_random(sp
 # --- faults of ours ---
 
 
-FUNCTIONS_OF_OURS = [
-    "runs.is_tracing",
+GUARDED = [
+    "runs.Run.begin",
+    "runs.Run.take_decisions",
+    "runs.Run.enter",
+    "runs.Run.failed",
     "runs.own_arguments",
     "runs.read_request",
     "runs.read_response",
-    "runs.known",
-    "runs.parsed",
-    "runs.plain",
-    "runs._child",
-    "runs.CallSpan",
-    "runs.Run.begin",
-    "runs.Run.outcome",
-    "runs.Run.take_decisions",
-    "runs.StreamLifecycle",
     "runs.RunStream",
-    "runs._Function.__init__",
-    "runs._Function._outcome",
-    "runs._Function._recording",
     "runs._FunctionsPatcher.patch_once",
+    "runs._Function._recording",
+    "runs._Function._outcome",
     "turns.Turn.read",
-    "turns.Turn.follow",
-    "turns.Turns.begin",
-    "turns.Turns.add_result",
-    "turns.Turns.response",
-    "streams._OpenStreams.watch",
 ]
-if not IS_MISTRALAI_1:
-    FUNCTIONS_OF_OURS += ["runs.Run.failed", "pending.PendingCalls.add", "pending.PendingCalls.take"]
+"""For each guard a function below it; the tests of endurance break every function that there is."""
 
 
 async def observe() -> list[Any]:
@@ -548,7 +528,7 @@ async def observe_deferral(run: Run) -> list[Any]:
     return [*seen, *mistral.requests]
 
 
-@pytest.mark.parametrize("path", FUNCTIONS_OF_OURS)
+@pytest.mark.parametrize("path", GUARDED)
 def test_a_function_of_ours_that_fails_changes_nothing_for_the_caller_and_is_reported_once(
     path: str, spans: LoggedSpans, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:

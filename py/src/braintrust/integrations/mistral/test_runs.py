@@ -5,7 +5,7 @@ import contextvars
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -18,6 +18,7 @@ from local import LocalMistral
 
 from . import MistralIntegration, wrap_mistral
 from .conftest import (
+    BREAD,
     IS_MISTRALAI_1,
     USAGE,
     Json,
@@ -35,6 +36,7 @@ from .conftest import (
     both_ways,
     by_name,
     calls,
+    context_of,
     gives,
     import_runs,
     logged_span,
@@ -43,29 +45,20 @@ from .conftest import (
     short_name,
     streamed,
     streamed_run,
+    without_identity,
 )
 from .spans import pending_calls
 
 
-RunContext = import_runs().RunContext
+import_runs()
 
-BREAD = [[calls("knead", {"minutes": 8})], [says("It rests.")]]
-"""The turns of a run that calls one function."""
-BREAD_OUTLINE = ["run", "  start", "  tool: knead", "  append"]
+BREAD_OUTLINE = ["run", "  start", "  tool: knead", "    shape", "  append"]
 
 
 def knead(minutes: int) -> str:
-    """Knead the dough."""
+    """Knead the dough, in a span of its own."""
     with braintrust.start_span("shape"):
         return f"kneaded for {minutes}"
-
-
-def context_of(*functions: Callable[..., Any], **settings: Any) -> Any:
-    """Return a context with these functions registered."""
-    context = RunContext(**(settings if "agent_id" in settings else {"model": "m", **settings}))
-    for function in functions:
-        context.register_func(function)
-    return context
 
 
 # --- the tree ---
@@ -78,7 +71,7 @@ async def test_a_run_is_one_trace_with_its_requests_and_its_functions_below(
 ) -> None:
     await run(ScriptedMistral(*BREAD), context_of(kind(knead)))
     rows = spans.pop_ended()
-    assert outline(rows) == ["run", "  start", "  tool: knead", "    shape", "  append"]
+    assert outline(rows) == BREAD_OUTLINE
     suffix = "_stream" if run is streamed_run else ""
     ours = [row for row in rows if short_name(row) != "shape"]
     assert [row["span_attributes"]["name"] for row in ours] == [
@@ -130,8 +123,7 @@ async def test_two_streamed_runs_that_are_read_by_turns_stay_apart(spans: Logged
         await anext(second)
     rows = spans.pop_ended()
     assert sorted(row["input"] for row in rows if short_name(row) == "run") == ["Bake rye", "Bake spelt"]
-    tree = ["run", "  start", "  tool: knead", "    shape", "  append"]
-    assert outline(rows) == tree * 2
+    assert outline(rows) == BREAD_OUTLINE * 2
 
 
 @both_ways
@@ -256,7 +248,7 @@ async def test_setup_and_wrap_mistral_in_any_order_and_number_give_one_span_a_ca
     for way in ways.split():
         assert MistralIntegration.setup() if way == "setup" else wrap_mistral(mistral.client)
     await run(mistral, context_of(knead))
-    assert outline(spans.pop_ended()) == ["run", "  start", "  tool: knead", "    shape", "  append"]
+    assert outline(spans.pop_ended()) == BREAD_OUTLINE
 
 
 # --- the span of a function ---
@@ -344,7 +336,7 @@ async def test_what_a_function_raises_is_on_its_span_also_when_the_run_goes_on(
 
     await run(ScriptedMistral(*BREAD), context_of(kind(knead), continue_on_fn_error=True))
     rows = spans.pop_ended()
-    assert outline(rows) == BREAD_OUTLINE
+    assert outline(rows) == ["run", "  start", "  tool: knead", "  append"]
     whole_run, _, tool, _ = map(logged_span, rows)
     sent = "Error while executing knead: the oven is cold"
     assert (tool.error, tool.output) == (f"{__name__}.BakeError: the oven is cold", sent)
@@ -565,7 +557,7 @@ async def test_a_request_that_is_refused_is_the_error_of_the_run(run: Run, spans
     with pytest.raises(Exception, match="the oven is cold"):
         await run(mistral, context_of(knead))
     rows = spans.pop_ended()
-    assert outline(rows) == ["run", "  start", "  tool: knead", "    shape", "  append"]
+    assert outline(rows) == BREAD_OUTLINE
     assert [bool(row.get("error")) for row in rows] == [True, False, False, False, True]
     assert "the oven is cold" in rows[0]["error"]
     assert rows[0]["output"] == [*BREAD[0], gives("kneaded for 8")]
@@ -601,16 +593,6 @@ async def test_an_error_event_is_the_error_of_the_run_although_nothing_is_raised
 def service() -> Iterator[LocalMistral]:
     with LocalMistral(pace=0.0) as running:
         yield running
-
-
-def without_identity(value: Any) -> Any:
-    """A value without what no two conversations share."""
-    if isinstance(value, list):
-        return [without_identity(item) for item in value]
-    if isinstance(value, dict):
-        identity = {"id", "tool_call_id", "conversation_id", "created_at", "completed_at"}
-        return {key: without_identity(item) for key, item in value.items() if key not in identity}
-    return value
 
 
 def book_ferry(departure: str, passengers: int) -> Json:
@@ -667,7 +649,7 @@ async def test_a_run_with_an_agent_updates_it_first_and_is_the_agents(run: Run, 
     ((tool,),) = [update["tools"] for update in mistral.agent_updates]
     assert tool["function"]["name"] == "knead"
     rows = spans.pop_ended()
-    assert outline(rows) == ["run", "  start", "  tool: knead", "    shape", "  append"]
+    assert outline(rows) == BREAD_OUTLINE
     metadata = rows[0]["metadata"]
     assert (metadata["agent_id"], metadata["model"]) == ("ag_1", "mistral-small-latest")
 
@@ -685,7 +667,7 @@ async def test_a_run_with_an_output_format_returns_the_model(run: Run, spans: Lo
     result = await run(mistral, context_of(knead, output_format=Loaf))
     assert result.output_as_model == Loaf(flour="rye", grams=500)
     rows = spans.pop_ended()
-    assert outline(rows) == ["run", "  start", "  tool: knead", "    shape", "  append"]
+    assert outline(rows) == BREAD_OUTLINE
     assert rows[0]["output"][-1]["content"] == '{"flour": "rye", "grams": 500}'
     response_format = rows[1]["metadata"]["completion_args"]["response_format"]
     assert response_format["json_schema"]["name"] == "Loaf"
@@ -704,7 +686,7 @@ async def test_ten_runs_at_once_stay_apart(run: Run, kind: Kind, spans: LoggedSp
     mistral = ScriptedMistral(ask, tell)
     await asyncio.gather(*(run(mistral, context_of(kind(knead)), str(number)) for number in range(10)))
     rows = spans.pop_ended()
-    assert sorted(outline(rows)) == sorted(["run", "  start", "  tool: knead", "    shape", "  append"] * 10)
+    assert sorted(outline(rows)) == sorted(BREAD_OUTLINE * 10)
     runs = [row for row in rows if short_name(row) == "run"]
     assert sorted(row["input"] for row in runs) == [str(number) for number in range(10)]
     for row in runs:

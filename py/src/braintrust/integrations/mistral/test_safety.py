@@ -22,6 +22,7 @@ from braintrust.logger import Attachment, SpanImpl
 from pydantic import BaseModel
 
 from .conftest import (
+    AT,
     IS_MISTRALAI_1,
     Json,
     LoggedSpans,
@@ -36,7 +37,6 @@ from .conftest import (
 
 
 PACKAGE = __name__.rpartition(".")[0]
-AT = "2026-10-05T14:45:45Z"
 ENTRY: Json = {"object": "entry", "created_at": AT, "completed_at": AT}
 
 
@@ -213,11 +213,12 @@ STRANGE_VALUES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("parameter", ["inputs", "tools", "metadata", "completion_args", "conversation_id"])
+PARAMETERS = ("inputs", "tools", "metadata", "completion_args", "conversation_id")
+
+
 @pytest.mark.parametrize("strange", STRANGE_VALUES.values(), ids=STRANGE_VALUES)
 def test_a_strange_argument_reaches_the_provider_untouched_and_spoils_nothing_else(
     strange: Callable[[], Any],
-    parameter: str,
     spans: LoggedSpans,
     make_client: MakeClient,
     provide: Provide,
@@ -234,9 +235,9 @@ def test_a_strange_argument_reaches_the_provider_untouched_and_spoils_nothing_el
     client: Any = make_client(answer)
     value = strange()
     wrapped = [value, {"value": value}, "plain"]
-    assert client.beta.conversations.start(**{parameter: value, "name": "bread"}) is result
-    assert client.beta.conversations.start(**{parameter: wrapped, "name": "bread"}) is result
-    assert [kwargs[parameter] is given for kwargs, given in zip(received, (value, wrapped), strict=True)] == [True] * 2
+    for given in (value, wrapped):
+        assert client.beta.conversations.start(**dict.fromkeys(PARAMETERS, given), name="bread") is result
+        assert all(received[-1][parameter] is given for parameter in PARAMETERS)
     alone, among_others = spans.pop()
     assert "end" in alone["metrics"]
     assert "end" in among_others["metrics"]
@@ -246,9 +247,9 @@ def test_a_strange_argument_reaches_the_provider_untouched_and_spoils_nothing_el
         assert len(faults) <= 1
         faults.clear()
         return
-    logged = among_others["input"] if parameter == "inputs" else request_metadata(among_others)[parameter]
-    assert logged[2] == "plain"
-    assert among_others["metadata"]["name"] == "bread"
+    logged = {"inputs": among_others["input"], **request_metadata(among_others)}
+    assert [logged[parameter][2] for parameter in PARAMETERS] == ["plain"] * len(PARAMETERS)
+    assert logged["name"] == "bread"
 
 
 def request_metadata(row: Json) -> Json:
@@ -257,16 +258,6 @@ def request_metadata(row: Json) -> Json:
     if "request_metadata" in metadata:
         metadata["metadata"] = metadata.pop("request_metadata")
     return metadata
-
-
-def test_an_input_of_ten_megabytes_is_logged_whole(
-    spans: LoggedSpans, make_client: MakeClient, provide: Provide
-) -> None:
-    text = "dough, signed and sealed; " * 400_000
-    provide("start", lambda self, **kwargs: None)
-    client: Any = make_client(answer)
-    client.beta.conversations.start(inputs=[{"role": "user", "content": text}], model="m")
-    assert spans.pop_one()["input"] == [{"role": "user", "content": text}]
 
 
 @pytest.mark.parametrize("make", [iter, lambda items: (item for item in items), lambda items: map(dict, items)])
@@ -309,7 +300,7 @@ UNEXPECTED_RESULTS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["start", "start_stream", "get", "delete"])
+@pytest.mark.parametrize("method", ["start", "start_stream", "get"])
 @pytest.mark.parametrize("make", UNEXPECTED_RESULTS.values(), ids=UNEXPECTED_RESULTS)
 def test_a_result_of_an_unexpected_class_reaches_the_caller_and_the_span_ends(
     make: Callable[[], Any],
@@ -471,122 +462,68 @@ def test_a_data_url_in_a_response_becomes_an_attachment_and_stays_a_text_to_the_
     assert attachments_in(spans.pop_one()["output"]) == [("image/png", PIXEL)]
 
 
-def test_a_text_that_only_looks_like_a_data_url_stays_a_text(spans: LoggedSpans, make_client: MakeClient) -> None:
-    client = make_client(lambda request: answer(response(message("data: none was given, sorry"))))
-    client.beta.conversations.start(inputs="data:image/png;base64,of course", model="m")
-    row = spans.pop_one()
-    assert row["input"] == "data:image/png;base64,of course"
-    assert row["output"][0]["content"] == "data: none was given, sorry"
-
-
 # --- signatures ---
 
 
-SIGNATURES = ["sig", "X-Amz-Signature", "X-Goog-Signature", "Signature"]
-by_signature = pytest.mark.parametrize("name", SIGNATURES)
+SIGNED = "https://files.example.com/bread.png?se=2026-11-01&X-Amz-Signature=Kn3ad%2BMe%3D&sp=r"
+REDACTED = "https://files.example.com/bread.png?se=2026-11-01&X-Amz-Signature=REDACTED&sp=r"
 
 
-def signed(name: str, value: str = "Kn3ad%2BMe%3D", separator: str = "&") -> str:
-    return f"https://files.example.com/bread.png?se=2026-11-01{separator}{name}={value}{separator}sp=r"
-
-
-def redacted(name: str, separator: str = "&") -> str:
-    return signed(name, "REDACTED", separator)
-
-
-@by_signature
 def test_a_signature_is_redacted_in_all_that_a_request_logs(
-    name: str, spans: LoggedSpans, make_client: MakeClient, provide: Provide
+    spans: LoggedSpans, make_client: MakeClient, provide: Provide
 ) -> None:
     def arguments(url: str) -> Json:
         return {
             "inputs": [{"role": "user", "content": [f"See {url}, please", *chunks_with(url)]}, url],
             "instructions": f"Look at [this]({url}) and <{url}>",
             "tools": [{"type": "connector", "connector_id": url}],
-            "metadata": {"url": url},
+            "metadata": {"url": url, url: 1},
             "name": url,
         }
 
     received: list[Json] = []
     provide("start", lambda self, **kwargs: received.append(kwargs))
     client: Any = make_client(answer)
-    client.beta.conversations.start(**arguments(signed(name)))
-    assert received == [arguments(signed(name))]
+    client.beta.conversations.start(**arguments(SIGNED))
+    assert received == [arguments(SIGNED)]
     row = spans.pop_one()
-    expected = arguments(redacted(name))
+    expected = arguments(REDACTED)
     assert row["input"] == expected["inputs"]
     del expected["inputs"]
     assert request_metadata(row) == {"provider": "mistral", "stream": False, **expected}
 
 
-@by_signature
-@pytest.mark.parametrize("separator", ["&", "&amp;", "\\u0026", "%26"], ids=["plain", "html", "json", "url"])
 def test_a_signature_is_redacted_in_output_and_children_and_not_for_the_caller(
-    separator: str, name: str, spans: LoggedSpans, make_client: MakeClient
+    spans: LoggedSpans, make_client: MakeClient
 ) -> None:
     def outputs(url: str) -> list[Json]:
+        found = {"result": f"Error executing tool open_url: {url} is gone", "results": {url: {"image": [url]}}}
+        chunks = [{"type": "text", "text": f"See ![bread]({url})."}, {"type": "document_url", "document_url": url}]
         return [
-            tool(arguments=json.dumps({"url": url}), info={"result": json.dumps({"image": [url]}), "text": url}),
+            tool(arguments=json.dumps({"url": url}), info=found),
             function_call(json.dumps({"url": url})),
-            message(
-                [{"type": "text", "text": f"See ![bread]({url})."}, {"type": "document_url", "document_url": url}]
-            ),
+            function_call({"url": url}),
+            message(chunks),
         ]
 
-    client = make_client(lambda request: answer(response(*outputs(signed(name, separator=separator)))))
+    client = make_client(lambda request: answer(response(*outputs(SIGNED))))
     result = client.beta.conversations.start(inputs="Bread?", model="m")
     assert "Kn3ad" in result.model_dump_json()
-    root, execution, call = spans.pop()
-    expected = outputs(redacted(name, separator))
+    root, execution, *calls = spans.pop()
+    expected = outputs(REDACTED)
     assert root["output"] == expected
-    assert execution["input"] == call["input"] == {"url": redacted(name, separator)}
+    assert [child["input"] for child in (execution, *calls)] == [{"url": REDACTED}] * 3
     assert execution["output"] == expected[0]["info"]
+    assert execution["error"] == f"Error executing tool open_url: {REDACTED} is gone"
 
 
-@by_signature
-def test_a_signature_is_redacted_in_arguments_that_are_an_object(
-    name: str, spans: LoggedSpans, make_client: MakeClient
-) -> None:
-    client = make_client(lambda request: answer(response(function_call({"url": signed(name)}))))
-    client.beta.conversations.start(inputs="Bread?", model="m")
-    root, call = spans.pop()
-    assert root["output"][0]["arguments"] == call["input"] == {"url": redacted(name)}
-
-
-@by_signature
-def test_a_signature_is_redacted_in_the_keys_of_objects(
-    name: str, spans: LoggedSpans, make_client: MakeClient
-) -> None:
-    # A search result is keyed by what was found.
-    info = {"results": {signed(name): {"rank": 0}}}
-    client = make_client(lambda request: answer(response(tool(arguments="{}", info=info))))
-    client.beta.conversations.start(inputs="Bread?", model="m", metadata={signed(name): 1})
-    root, execution = spans.pop()
-    assert execution["output"] == {"results": {redacted(name): {"rank": 0}}}
-    assert root["metadata"]["request_metadata"] == {redacted(name): 1}
-
-
-@by_signature
-def test_a_signature_is_redacted_in_the_error_of_a_tool(
-    name: str, spans: LoggedSpans, make_client: MakeClient
-) -> None:
-    info = {"result": f"Error executing tool open_url: {signed(name)} is gone"}
-    client = make_client(lambda request: answer(response(tool(arguments="{}", info=info))))
-    client.beta.conversations.start(inputs="Bread?", model="m")
-    _, execution = spans.pop()
-    assert execution["error"] == f"Error executing tool open_url: {redacted(name)} is gone"
-
-
-@by_signature
-def test_a_signature_is_redacted_in_an_error_of_the_api(
-    name: str, spans: LoggedSpans, make_client: MakeClient
-) -> None:
-    body = {"object": "Error", "message": f"Cannot fetch {signed(name)}", "type": "invalid_request", "code": 3001}
+def test_a_signature_is_redacted_in_an_error_of_the_api(spans: LoggedSpans, make_client: MakeClient) -> None:
+    body = {"object": "Error", "message": f"Cannot fetch {SIGNED}", "type": "invalid_request", "code": 3001}
     client = make_client(lambda request: answer(body, 400))
     with pytest.raises(Exception, match="Kn3ad"):
         client.beta.conversations.start(inputs="Bread?", model="m")
     error = spans.pop_one()["error"]
-    assert f"Cannot fetch {redacted(name)}" in error
+    assert f"Cannot fetch {REDACTED}" in error
     assert "Kn3ad" not in error
 
 
@@ -611,11 +548,10 @@ def test_a_signature_is_redacted_in_all_of_a_traceback(
     assert "see https://files.example.com/?X-Amz-Signature=REDACTED#page" in error
 
 
-@by_signature
-def test_a_signature_is_redacted_in_an_error_event(name: str, spans: LoggedSpans, make_client: MakeClient) -> None:
-    error = {"type": "conversation.response.error", "created_at": AT, "message": f"No {signed(name)}", "code": 3000}
+def test_a_signature_is_redacted_in_an_error_event(spans: LoggedSpans, make_client: MakeClient) -> None:
+    error = {"type": "conversation.response.error", "created_at": AT, "message": f"No {SIGNED}", "code": 3000}
     list(stream_of(make_client, STARTED, error))
-    assert spans.pop_one()["error"] == f"No {redacted(name)} (code 3000)"
+    assert spans.pop_one()["error"] == f"No {REDACTED} (code 3000)"
 
 
 def stream_of(make_client: MakeClient, *events: Json) -> Any:
@@ -623,37 +559,34 @@ def stream_of(make_client: MakeClient, *events: Json) -> Any:
     return client.beta.conversations.start_stream(inputs="Bread?", model="m")
 
 
-@by_signature
 def test_a_signature_is_redacted_in_a_streamed_text_wherever_that_is_cut(
-    name: str, spans: LoggedSpans, make_client: MakeClient
+    spans: LoggedSpans, make_client: MakeClient
 ) -> None:
-    text = f"See {signed(name)} now"
-    first, last = text.index(name) - 2, text.index("&sp=") + 2
+    text = f"See {SIGNED} now"
+    first, last = text.index("X-Amz") - 2, text.index("&sp=") + 2
     for cut in range(first, last):
         list(stream_of(make_client, STARTED, delta(text[:cut]), delta(text[cut:])))
-        assert spans.pop_one()["output"][0]["content"] == f"See {redacted(name)} now"
+        assert spans.pop_one()["output"][0]["content"] == f"See {REDACTED} now"
     list(stream_of(make_client, STARTED, *(delta(letter) for letter in text)))
-    assert spans.pop_one()["output"][0]["content"] == f"See {redacted(name)} now"
+    assert spans.pop_one()["output"][0]["content"] == f"See {REDACTED} now"
 
 
-@by_signature
 def test_a_signature_is_redacted_in_a_stream_that_broke_off_inside_it(
-    name: str, spans: LoggedSpans, make_client: MakeClient
+    spans: LoggedSpans, make_client: MakeClient
 ) -> None:
-    text = f"See {signed(name)}"
+    text = f"See {SIGNED}"
     cut = text.index("Kn3ad") + 3
     list(stream_of(make_client, STARTED, delta(text[:cut])))
-    assert spans.pop_one()["output"][0]["content"] == f"See {redacted(name)}".removesuffix("&sp=r")
+    assert spans.pop_one()["output"][0]["content"] == f"See {REDACTED}".removesuffix("&sp=r")
 
 
-@by_signature
 def test_a_signature_is_redacted_in_streamed_arguments_wherever_these_are_cut(
-    name: str, spans: LoggedSpans, make_client: MakeClient
+    spans: LoggedSpans, make_client: MakeClient
 ) -> None:
-    text = json.dumps({"url": signed(name)})
+    text = json.dumps({"url": SIGNED})
     of_tool = {"created_at": AT, "id": "tool_1", "name": "open_url", "output_index": 0}
     of_call = {"created_at": AT, "id": "call_1", "name": "open_url", "output_index": 1, "tool_call_id": "t1"}
-    for cut in range(text.index(name) - 2, text.index("&sp=") + 2):
+    for cut in range(text.index("X-Amz") - 2, text.index("&sp=") + 2):
         events: list[Json] = [{"type": "tool.execution.started", "arguments": "", **of_tool}]
         for piece in (text[:cut], text[cut:]):
             if not IS_MISTRALAI_1:
@@ -663,22 +596,14 @@ def test_a_signature_is_redacted_in_streamed_arguments_wherever_these_are_cut(
             events[0]["arguments"] = text
         list(stream_of(make_client, STARTED, *events))
         root, *children = spans.pop()
-        assert [child["input"] for child in children] == [{"url": redacted(name)}] * 2
+        assert [child["input"] for child in children] == [{"url": REDACTED}] * 2
         assert "Kn3ad" not in dumped(root)
 
 
-@by_signature
-def test_a_signature_is_redacted_in_what_is_looked_up(name: str, spans: LoggedSpans, make_client: MakeClient) -> None:
-    history = {"object": "conversation.history", "conversation_id": "conv_1", "entries": [message(signed(name))]}
+def test_a_signature_is_redacted_in_what_is_looked_up(spans: LoggedSpans, make_client: MakeClient) -> None:
+    history = {"object": "conversation.history", "conversation_id": "conv_1", "entries": [message(SIGNED)]}
     make_client(lambda request: answer(history)).beta.conversations.get_history(conversation_id="conv_1")
-    assert spans.pop_one()["output"] == {**history, "entries": [message(redacted(name))]}
-
-
-def test_what_is_no_signature_stays(spans: LoggedSpans, make_client: MakeClient) -> None:
-    text = "design=flat, sig = 3, https://example.com/?q=sig&signatures=2&assign=1#signature and signature=none"
-    make_client(lambda request: answer(response(message(text)))).beta.conversations.start(inputs=text, model="m")
-    row = spans.pop_one()
-    assert (row["input"], row["output"]) == (text, [message(text)])
+    assert spans.pop_one()["output"] == {**history, "entries": [message(REDACTED)]}
 
 
 # --- our own faults ---
@@ -747,35 +672,20 @@ async def observe_async(client: Mistral) -> list[Any]:
     return seen
 
 
-FUNCTIONS_OF_OURS = [
-    "tracing.is_tracing",
-    "operations.plain",
-    "tracing.traced_stream",
+GUARDED = [
     "tracing.CallSpan",
-    "tracing.TracedCall._stream",
-    "tracing.own_arguments",
+    "tracing.traced_stream",
     "conversations.request_metadata",
-    "conversations.plain",
     "conversations.usage_metrics",
-    "conversations._settlements",
-    "conversations._child",
-    "conversations.parsed",
-    "conversations.unix_time",
-    "conversation_stream.ConversationAccumulator.__init__",
     "conversation_stream.ConversationAccumulator.add",
-    "conversation_stream.ConversationAccumulator._add",
-    "conversation_stream.ConversationAccumulator.response",
     "streams._OpenStreams.watch",
-    "spans.start_span",
-    "spans.align",
     "spans.CallSpan._log",
     "spans._log_children",
     "spans._log_child",
     "spans._error_text",
-    "spans._settle",
-    "pending.PendingCalls.add",
     "pending.PendingCalls.take",
 ]
+"""For each guard a function below it; the tests of endurance break every function that there is."""
 
 
 def break_function(path: str, monkeypatch: pytest.MonkeyPatch, error: BaseException | type[BaseException]) -> None:
@@ -801,7 +711,7 @@ def assert_one_warning(faults: list[logging.LogRecord], error: type[BaseExceptio
     faults.clear()
 
 
-@pytest.mark.parametrize("path", FUNCTIONS_OF_OURS)
+@pytest.mark.parametrize("path", GUARDED)
 def test_a_function_of_ours_that_fails_changes_nothing_for_the_caller_and_is_reported_once(
     path: str,
     spans: LoggedSpans,
@@ -851,9 +761,7 @@ def test_a_logger_that_takes_no_record_at_all_changes_nothing_for_the_caller(
 
 
 @pytest.mark.parametrize("error", [RecursionError, MemoryError, StopIteration, StopAsyncIteration, AssertionError])
-@pytest.mark.parametrize("path", ["conversation_stream.ConversationAccumulator.add", "operations.plain"])
 def test_a_fault_of_any_kind_stays_ours(
-    path: str,
     error: type[Exception],
     spans: LoggedSpans,
     make_client: MakeClient,
@@ -862,7 +770,8 @@ def test_a_fault_of_any_kind_stays_ours(
 ) -> None:
     client = make_client(kitchen)
     expected = [observe(client), asyncio.run(observe_async(client))]
-    break_function(path, monkeypatch, error)
+    # A `StopIteration` of ours must not end the stream.
+    break_function("conversation_stream.ConversationAccumulator.add", monkeypatch, error)
     assert [observe(client), asyncio.run(observe_async(client))] == expected
     assert_one_warning(faults, error)
     spans.pop()
@@ -890,44 +799,6 @@ def test_an_interrupt_while_we_fold_an_event_is_not_swallowed_and_the_span_ends(
     gc.collect()
     wait_until(lambda: spans.records == 2)
     assert "end" in spans.pop_one()["metrics"]
-
-
-def test_a_fault_with_every_event_of_a_long_stream_is_reported_once(
-    spans: LoggedSpans, make_client: MakeClient, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    break_function("conversation_stream.ConversationAccumulator.add", monkeypatch, Broken)
-    assert len(list(stream_of(make_client, STARTED, *(delta("dough") for _ in range(300))))) == 301
-    assert_one_warning(faults, Broken)
-    assert spans.pop_one()["output"] == []
-
-
-def test_two_different_faults_are_both_reported(
-    spans: LoggedSpans, make_client: MakeClient, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    break_function("conversations.request_metadata", monkeypatch, Broken)
-    break_function("operations.plain", monkeypatch, LookupError)
-    for _ in range(3):
-        make_client(kitchen).beta.conversations.start(inputs="bread", model="m")
-    assert [fault.exc_info[0] for fault in faults if fault.exc_info] == [Broken, LookupError]
-    faults.clear()
-    assert len(spans.pop()) == 3
-
-
-def test_a_handler_of_the_application_that_raises_on_our_warning_is_no_harm(
-    spans: LoggedSpans, make_client: MakeClient, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class BrokenHandler(logging.Handler):
-        emit = broken
-
-    break_function("operations.plain", monkeypatch, Broken)
-    handler = BrokenHandler()
-    logging.getLogger(PACKAGE).addHandler(handler)
-    try:
-        make_client(kitchen).beta.conversations.start(inputs="bread", model="m")
-    finally:
-        logging.getLogger(PACKAGE).removeHandler(handler)
-    assert_one_warning(faults, Broken)
-    assert len(spans.pop()) == 1
 
 
 def test_a_healthy_call_after_a_fault_is_logged_whole(

@@ -3,26 +3,22 @@ import logging
 import threading
 from typing import Any, NoReturn
 
-import braintrust
 import pytest
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from . import spans as spans_module
-from .conftest import LoggedSpans, MakeClient, answer, answer_stream, wait_until
-from .operations import Arrival, CallKey, Child, Outcome, Request
+from .conftest import Json, LoggedSpans, MakeClient, Mistral, answer, answer_stream, wait_until
+from .operations import Arrival, Child, Outcome, Request
 from .pending import PendingCalls
-from .spans import CallSpan, align, is_tracing
+from .spans import CallSpan, align
 
 
 try:
-    from mistralai.client import Mistral, models
+    from mistralai.client import models
 except ImportError:  # 1.x
-    from mistralai import Mistral, models
-
-
-Json = dict[str, Any]
+    from mistralai import models
 
 takes_confirmations = pytest.mark.skipif(
     not hasattr(models, "ToolCallConfirmation"), reason="mistralai 1.x has no tool confirmations"
@@ -238,18 +234,6 @@ def test_a_tool_of_two_and_a_half_seconds_is_that_long_whatever_mistrals_clock_s
     assert row["metrics"]["end"] == pytest.approx(start + 2.5, abs=1e-6)
 
 
-def test_a_call_ends_once(spans: LoggedSpans) -> None:
-    call = opened()
-    assert not call.is_closed
-    call.close(lambda: Outcome("first"))
-    assert call.is_closed
-    call.close(lambda: Outcome("second"), error=ValueError("late"))
-    assert spans.records == 2
-    row = spans.pop_one()
-    assert row["output"] == "first"
-    assert row.get("error") is None
-
-
 def test_a_call_that_many_threads_end_ends_once(spans: LoggedSpans) -> None:
     call = opened()
     barrier = threading.Barrier(16)
@@ -296,33 +280,13 @@ def test_what_the_caller_saw_wins_over_what_the_stream_said(spans: LoggedSpans) 
     assert spans.pop_one()["error"].strip().endswith("ValueError: broken")
 
 
-def test_an_error_that_the_outcome_tells_is_logged(spans: LoggedSpans) -> None:
-    opened().close(lambda: Outcome(error="overloaded (code 3000)"))
-    assert spans.pop_one()["error"] == "overloaded (code 3000)"
-
-
-def test_a_signature_in_an_error_is_redacted(spans: LoggedSpans) -> None:
-    opened().close(Outcome, error=ValueError("GET https://example.com/a?sig=TOPSECRET&x=1"))
-    error = spans.pop_one()["error"]
-    assert "TOPSECRET" not in error
-    assert "https://example.com/a?sig=REDACTED&x=1" in error
-
-
-def test_an_error_that_cannot_be_shown_is_named(spans: LoggedSpans) -> None:
-    class HostileError(Exception):
-        def __str__(self) -> str:
-            raise RuntimeError
-
-    opened().close(Outcome, error=HostileError())
-    assert "HostileError" in spans.pop_one()["error"]
-
-
-def test_an_outcome_that_cannot_be_read_still_ends_the_span(
+def test_an_outcome_that_cannot_be_read_costs_nothing_else(
     spans: LoggedSpans, faults: list[logging.LogRecord]
 ) -> None:
-    call = opened()
-    call.close(lambda: raise_(RuntimeError("ours")), at=call._start + 1.0)
-    assert spans.pop_one()["metrics"]["duration"] == pytest.approx(1.0)
+    opened().close(lambda: raise_(RuntimeError("ours")), error=ValueError("broken"))
+    row = spans.pop_one()
+    assert row["error"].strip().endswith("ValueError: broken")
+    assert row["metrics"]["duration"] >= 0
     assert faults.pop().exc_info is not None
 
 
@@ -342,27 +306,6 @@ def test_children_that_cannot_be_logged_cost_nothing_else(
     assert root["output"] == "done"
     assert [child["span_attributes"]["name"] for child in children] == ["tool: a", "tool: c"]
     assert faults.pop()
-
-
-def test_a_call_is_below_the_current_span_and_does_not_become_it(spans: LoggedSpans) -> None:
-    with braintrust.start_span("caller") as caller:
-        call = opened()
-        assert braintrust.current_span() is caller
-        call.close(Outcome)
-        assert braintrust.current_span() is caller
-    outer, inner = spans.pop()
-    assert inner["span_parents"] == [outer["span_id"]]
-
-
-@pytest.mark.usefixtures("no_logger")
-def test_without_a_logger_nothing_is_traced() -> None:
-    assert not is_tracing()
-
-
-def test_with_a_logger_or_a_current_span_something_is_traced(spans: LoggedSpans) -> None:
-    assert is_tracing()
-    with braintrust.start_span("caller"):
-        assert is_tracing()
 
 
 # Function calls and their results
@@ -544,8 +487,8 @@ def test_a_result_for_a_call_that_nobody_knows_leaves_no_trace_but_in_the_input(
 def test_a_call_of_another_conversation_with_the_same_id_is_untouched(spans: LoggedSpans, client: Mistral) -> None:
     started(client, "conv1 call1")
     started(client, "conv2 call1")
-    appended(client, "conv2", result_of("call1", "3"))
-    assert [row.get("output") for row in by_name(spans.pop())["add"]] == [None, "3"]
+    appended(client, "conv1", result_of("call1", "3"))
+    assert [row.get("output") for row in by_name(spans.pop())["add"]] == ["3", None]
 
 
 def test_only_the_first_result_of_a_call_counts(spans: LoggedSpans, client: Mistral) -> None:
@@ -593,25 +536,3 @@ def test_the_calls_that_wait_are_bounded_and_dropping_one_loses_nothing_already_
     assert first["metadata"]["tool_call_id"] == "call0"
     assert second["output"] == "kept"
     assert len(others) == 1_023
-
-
-def test_a_settled_call_is_forgotten(spans: LoggedSpans, client: Mistral, pending: PendingCalls) -> None:
-    started(client, "conv1 call1 call2")
-    appended(client, "conv1", result_of("call1", "3"))
-    assert pending.find(CallKey("conv1", "call1")) is None
-    assert pending.find(CallKey("conv1", "call2")) is not None
-
-
-def test_a_settlement_that_fails_costs_neither_the_call_nor_its_span(
-    spans: LoggedSpans, client: Mistral, faults: list[logging.LogRecord], pending: PendingCalls
-) -> None:
-    class Broken:
-        def log(self, **_: object) -> NoReturn:
-            raise RuntimeError("ours")
-
-    pending.add(CallKey("conv1", "call1"), Broken())  # type: ignore[arg-type]
-    appended(client, "conv1", result_of("call1", "3"))
-    assert spans.pop_one()["output"] == [
-        {"object": "entry", "type": "message.output", "role": "assistant", "id": "m1", "content": "Done."}
-    ]
-    assert faults.pop()

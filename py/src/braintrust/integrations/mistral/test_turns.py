@@ -8,7 +8,7 @@ from .conftest import Json, LoggedSpans
 from .operations import Arrival, Child, Outcome, Request
 from .runs import read_response
 from .spans import CallSpan
-from .turns import Turn, Turns
+from .turns import Turns
 
 
 def read(response: Json, request: Request) -> Outcome:
@@ -18,14 +18,15 @@ def read(response: Json, request: Request) -> Outcome:
         for number, entry in enumerate(response["outputs"])
         for kind in ["function.call" if "call" in entry else "tool.execution"]
     ]
-    return Outcome(response["outputs"], response.get("metadata"), response.get("metrics", {}), children)
+    return Outcome(response["outputs"], children=children)
 
 
 class Arrived:
     """An accumulator, and how often it was asked."""
 
-    def __init__(self, first_output: float | None, *outputs: Json) -> None:
-        self.first_output = first_output
+    first_output = None
+
+    def __init__(self, *outputs: Json) -> None:
         self.asked = 0
         self._outputs = list(outputs)
 
@@ -38,13 +39,6 @@ class Arrived:
 
     def arrivals(self) -> dict[int, Arrival]:
         return {}
-
-
-def test_of_its_children_a_request_keeps_those_that_the_run_does_not_execute() -> None:
-    turn = Turn(read)
-    outcome = turn.read({"outputs": [{}, {"call": "1"}, {}]}, Request())
-    assert [child.name for child in outcome.children] == ["tool: 0", "tool: 2"]
-    assert [child.name for child in turn.calls] == ["tool: 1"]
 
 
 def test_results_follow_the_outputs_of_their_turn_in_the_order_of_the_calls() -> None:
@@ -65,24 +59,9 @@ def result(tool_call_id: str) -> Json:
     return {"object": "entry", "type": "function.result", **fields}
 
 
-def test_a_request_that_brought_nothing_has_no_outcome() -> None:
-    turns = Turns()
-    turns.begin(read)
-    assert turns.response() == [Outcome()]
-
-
-def test_the_first_output_of_a_run_is_the_earliest_of_its_streams() -> None:
-    turns = Turns()
-    assert turns.first_output is None
-    for first_output in (None, 20.0, 10.0):
-        turns.begin(read).follow(Arrived(first_output), Request())
-    turns.begin(read)
-    assert turns.first_output == 10.0
-
-
 def test_a_stream_that_is_open_is_read_once_with_what_has_arrived_and_its_span_ends(spans: LoggedSpans) -> None:
     turns = Turns()
-    turn, stream = turns.begin(read), Arrived(None, {"call": "1"})
+    turn, stream = turns.begin(read), Arrived({"call": "1"})
     turn.span = CallSpan("start", SpanTypeAttribute.TASK, Request())
     turn.follow(stream, Request())
     assert [[outcome.output for outcome in turns.response()] for _ in range(2)] == [[[{"call": "1"}]]] * 2
