@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 import braintrust
 import pytest
 import requests
-from braintrust.integrations.mistral.conftest import wait_until, without_identity
+from braintrust.integrations.mistral.conftest import wait_until
+from braintrust.integrations.mistral.test_helpers_spans import without_identity
 
 from endurance import application, leftovers
 from endurance.conftest import logging_to

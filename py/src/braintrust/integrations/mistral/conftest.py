@@ -3,10 +3,8 @@
 import asyncio
 import builtins
 import contextlib
-import functools
 import importlib
 import importlib.metadata
-import inspect
 import json
 import logging
 import operator
@@ -19,16 +17,14 @@ import time
 import types
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-from unittest.mock import ANY
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import braintrust
+import hypothesis
 import pytest
 from braintrust import logger as braintrust_logger
-from braintrust.logger import Attachment, ObjectMetadata, OrgProjectMetadata
+from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
 from . import faults as faults_module
@@ -36,6 +32,8 @@ from . import streams as streams_module
 from . import wrap_mistral
 from .integration import MistralIntegration
 from .patchers import PATCHERS
+from .test_helpers_spans import LoggedSpan, logged_calls
+from .test_helpers_wire import Handler, Json, client_of, events_of, unstreamed
 
 
 try:
@@ -52,6 +50,11 @@ except ImportError:
 
 if TYPE_CHECKING:
     from local import LocalBraintrust, LocalMistral
+
+
+# A machine may be slow for a while, and no test asserts a time.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def reported_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
@@ -166,72 +169,13 @@ def no_logger() -> Iterator[None]:
     braintrust_logger._state.reset_parent_state()
 
 
-Handler = Callable[[Any], Any]
 MakeClient = Callable[[Handler], Mistral]
-
-
-def client_of(handler: Handler) -> Mistral:
-    """Return a real client whose transport, sync and async, is answered by a function of the request.
-
-    It may be a coroutine function where the client is asynchronous.
-    """
-
-    async def handle_async(request: Any) -> Any:
-        response = handler(request)
-        return await response if inspect.isawaitable(response) else response
-
-    return Mistral(
-        api_key="key",
-        client=httpx.Client(transport=httpx.MockTransport(handler)),
-        async_client=httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
-    )
 
 
 @pytest.fixture
 def make_client() -> MakeClient:
     """Make a real client that a function answers, see `client_of`."""
     return client_of
-
-
-def answer(body: Any, status: int = 200) -> Any:
-    """Return an HTTP response with a JSON body."""
-    return httpx.Response(status, json=body)
-
-
-def answer_stream(events: Iterable[Mapping[str, Any]], error: BaseException | None = None) -> Any:
-    """Return an HTTP response with a body of server-sent events, each the `data` of one, for sync and async clients.
-
-    The body breaks with `error` after the last event, if there is one.
-    """
-
-    class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for event in events:
-                # The chunks of completions have no type, and no event is named after it.
-                name = f"event: {event['type']}\n" if "type" in event else ""
-                yield f"{name}data: {json.dumps(event)}\n\n".encode()
-            if error is not None:
-                raise error
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            for part in self:
-                yield part
-
-    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
-
-
-class HangingBody(httpx.AsyncByteStream):
-    """A body that sends what another one has, and then nothing more, without an end."""
-
-    def __init__(self, body: Any) -> None:
-        self.is_waited_for = asyncio.Event()
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._body:
-            yield part
-        self.is_waited_for.set()
-        await asyncio.Event().wait()
 
 
 CallMethod = Callable[..., Any]
@@ -253,327 +197,6 @@ def call_method(request: pytest.FixtureRequest, make_client: MakeClient) -> Call
         return asyncio.run(call_async())
 
     return call
-
-
-Json: TypeAlias = dict[str, Any]
-
-
-def answer_until(events: list[Json]) -> tuple[Any, HangingBody]:
-    """Return a response, for async clients, that brings these events and then hangs; and its body."""
-    body = HangingBody(answer_stream(events).stream)
-    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), body
-
-
-class Media(NamedTuple):
-    """What an attachment holds, to be compared."""
-
-    data: bytes
-    content_type: str
-    filename: str
-
-
-def with_media(value: Any) -> Any:
-    """Return what a span logged with `Media` in the place of attachments."""
-    if isinstance(value, Attachment):
-        return Media(value.data, value.reference["content_type"], value.reference["filename"])
-    if isinstance(value, dict):
-        return {name: with_media(item) for name, item in value.items()}
-    return [with_media(item) for item in value] if isinstance(value, list) else value
-
-
-class LoggedSpan(NamedTuple):
-    """What a span shows to its reader, to be compared whole; attachments are `Media`.
-
-    Attributes:
-        metrics: all but `start` and `end`.
-        error: its last line; what stands above it, if anything, is a traceback.
-        seconds: how long it is.
-        children: in the order in which they were logged.
-    """
-
-    name: str
-    type: str
-    input: Any
-    output: Any
-    metadata: Json
-    metrics: Json
-    error: str | None
-    seconds: Any
-    children: "tuple[LoggedSpan, ...]"
-
-
-def logged_calls(rows: Iterable[Json]) -> list[LoggedSpan]:
-    """Return the calls in these rows, which are merged already, each with its children.
-
-    Checks what holds for every call: its spans say what made them, no child has children, and the children are within
-    the call, unless together they are longer than it: then they end with it.
-    """
-    rows = sorted(rows, key=lambda row: row["span_attributes"]["exec_counter"])
-    roots = [row for row in rows if not row.get("span_parents")]
-    calls: list[LoggedSpan] = []
-    for root in roots:
-        children = [row for row in rows if row.get("span_parents") == [root["span_id"]]]
-        calls.append(logged_span(root, tuple(logged_span(child) for child in children)))
-        # A function call that was settled ended with a later call.
-        within = [child["metrics"] for child in children if not _is_settled(child)]
-        if within:
-            first, last = min(child["start"] for child in within), max(child["end"] for child in within)
-            assert last <= root["metrics"]["end"]
-            assert first >= root["metrics"]["start"] or last == pytest.approx(root["metrics"]["end"], abs=1e-5)
-    assert len(rows) == sum(1 + len(call.children) for call in calls)
-    return calls
-
-
-def _is_settled(row: Json) -> bool:
-    is_call = row["metadata"]["tool_type"] == "function.call"
-    return is_call and (row.get("output") is not None or "tool_approval" in row["metadata"])
-
-
-def logged_span(row: Json, children: tuple[LoggedSpan, ...] = ()) -> LoggedSpan:
-    assert row["context"]["span_origin"]["instrumentation"] == {"name": "mistral-auto"}
-    metrics = dict(row["metrics"])
-    seconds = metrics.pop("end") - metrics.pop("start")
-    assert seconds >= 0
-    assert metrics.get("duration", seconds) == pytest.approx(seconds, abs=1e-5)
-    assert 0 <= metrics.get("time_to_first_token", 0) <= seconds
-    error = row.get("error")
-    return LoggedSpan(
-        name=row["span_attributes"]["name"],
-        type=row["span_attributes"]["type"],
-        input=with_media(row.get("input")),
-        output=with_media(row.get("output")),
-        metadata=with_media(row.get("metadata", {})),
-        metrics=metrics,
-        error=error.strip().splitlines()[-1] if error else None,
-        seconds=seconds,
-        children=children,
-    )
-
-
-def expected_call(
-    method: str,
-    response: Json,
-    *,
-    inputs: Any,
-    results: Mapping[str, Any] = MappingProxyType({}),
-    approvals: Mapping[str, str] = MappingProxyType({}),
-    error: str | None = None,
-    **request: Any,
-) -> LoggedSpan:
-    """Return what a call of a conversation should show, with its children.
-
-    Args:
-        method: the method that was called, without `_async`.
-        response: what was on the wire, in the unstreamed form.
-        inputs: as the caller gave them.
-        results: the results of function calls that were sent later, by `tool_call_id`.
-        approvals: the decisions on function calls that were sent later, likewise.
-        error: the error's last line.
-        request: what the request should show in the metadata.
-    """
-    outputs = parsed_by_sdk(response.get("outputs"))
-    streamed = method.endswith("_stream")
-    usage = parsed_by_sdk(response.get("usage")) or {}
-    metadata = {
-        "provider": "mistral",
-        "stream": streamed,
-        **request,
-        "model": next((entry["model"] for entry in outputs or () if "model" in entry), request.get("model")),
-        "conversation_id": response.get("conversation_id", request.get("conversation_id")),
-        "object": response.get("object"),
-        "connectors": usage.pop("connectors", None),
-        "response_guardrails": None if IS_MISTRALAI_1 else response.get("guardrails"),
-    }
-    if "total_tokens" in usage:
-        usage["tokens"] = usage.pop("total_tokens")
-    times = {"duration": ANY, "time_to_first_token": ANY} if streamed and outputs else {"duration": ANY}
-    return LoggedSpan(
-        name=f"mistral.beta.conversations.{method}",
-        type="task",
-        input=inputs,
-        output=outputs,
-        metadata={name: value for name, value in metadata.items() if value is not None},
-        metrics=usage | times,
-        error=error,
-        seconds=ANY,
-        children=tuple(_expected_children(outputs or [], results, approvals)),
-    )
-
-
-def _expected_children(
-    outputs: list[Json], results: Mapping[str, Any], approvals: Mapping[str, str]
-) -> Iterator[LoggedSpan]:
-    for index, entry in enumerate(outputs):
-        child = _expected_child(entry, index) if entry["type"] != "message.output" else None
-        if child is not None and entry["type"] == "function.call":
-            call = entry["tool_call_id"]
-            approval = {"tool_approval": approvals[call]} if call in approvals else {}
-            child = child._replace(output=results.get(call), metadata=child.metadata | approval)
-        if child is not None:
-            yield child
-
-
-def _expected_child(entry: Json, index: int) -> LoggedSpan:
-    kind, error = entry["type"], None
-    if kind == "agent.handoff":
-        name = entry["next_agent_name"]
-        input, output = (
-            {"agent_id": entry[f"{side}_agent_id"], "agent_name": entry[f"{side}_agent_name"]}
-            for side in ("previous", "next")
-        )
-    else:
-        name, input, output = entry["name"], _parsed(entry.get("arguments")), entry.get("info")
-        if output and str(output.get("result")).startswith("Error executing tool"):
-            error = output["result"]
-    metadata = {
-        "tool_type": kind,
-        "tool_name": name,
-        "tool_call_id": entry.get("tool_call_id", entry["id"]),
-        "tool_index": index,
-        **{key: entry[key] for key in ("agent_id", "model") if key in entry},
-    }
-    times = [
-        datetime.fromisoformat(entry[key].replace("Z", "+00:00"))
-        for key in ("created_at", "completed_at")
-        if key in entry
-    ]
-    return LoggedSpan(
-        name=f"handoff: {name}" if kind == "agent.handoff" else f"tool: {name}",
-        type="tool",
-        input=input,
-        output=output,
-        metadata=metadata,
-        metrics={},
-        error=error,
-        seconds=pytest.approx((times[1] - times[0]).total_seconds(), abs=1e-5) if len(times) == 2 else ANY,
-        children=(),
-    )
-
-
-def _parsed(arguments: Any) -> Any:
-    try:
-        return json.loads(arguments) if isinstance(arguments, str) else arguments
-    except ValueError:
-        return arguments
-
-
-IS_MISTRALAI_1 = importlib.metadata.version("mistralai").startswith("1.")
-
-_UNKNOWN_TO_SDK = {"tool.execution": {"function"}}
-_UNKNOWN_TO_MISTRALAI_1 = {
-    "tool.execution": {"function", "model", "agent_id"},
-    "function.call": {"model", "agent_id", "confirmation_status"},
-}
-
-
-def parsed_by_sdk(value: Any) -> Any:
-    """Return what is left of a value on the wire after the SDK has parsed it.
-
-    Its models drop the fields that they do not know, so nobody can trace those. What is null is left out of logs.
-    """
-    if isinstance(value, list):
-        return [parsed_by_sdk(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    unknown = (_UNKNOWN_TO_MISTRALAI_1 if IS_MISTRALAI_1 else _UNKNOWN_TO_SDK).get(value.get("type", ""), set())
-    return {
-        # These two have no model: they are as they came.
-        key: item if key in ("info", "arguments") else parsed_by_sdk(item)
-        for key, item in value.items()
-        if item is not None and key not in unknown
-    }
-
-
-def events_of(body: bytes) -> list[Json]:
-    """Return the data of the server-sent events in the body of a stream."""
-    lines = body.decode().splitlines()
-    # The stream of a completion ends with "[DONE]".
-    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
-
-
-def unstreamed(events: Iterable[Json]) -> Json:
-    """Return the response that the events of a stream add up to, as it would have been on the wire."""
-    response: Json = {"object": "conversation.response"}
-    entries: dict[str, Json] = {}
-    for event in events:
-        kind, _, stage = event["type"].rpartition(".")
-        fields = {key: value for key, value in event.items() if key not in ("type", "created_at", "output_index")}
-        if kind == "conversation.response":
-            response |= fields
-            continue
-        new: Json = {"object": "entry", "type": kind, "created_at": event.get("created_at")}
-        entry = entries.setdefault(event["id"], new)
-        if kind == "message.output":
-            entry.setdefault("content", []).append((fields.pop("content_index", 0), fields.pop("content")))
-        if "arguments" in entry and "arguments" in fields:
-            fields["arguments"] = entry["arguments"] + fields["arguments"]
-        if stage == "done" or kind == "message.output":
-            fields["completed_at"] = event.get("created_at")
-        entry |= fields
-    for entry in entries.values():
-        if "content" in entry:
-            entry["content"] = _content(entry["content"])
-    return response | {"outputs": list(entries.values())}
-
-
-def _content(pieces: list[tuple[int, Any]]) -> Any:
-    chunks: dict[int, list[Any]] = {}
-    for index, piece in pieces:
-        chunks.setdefault(index, []).append(piece)
-    if len(chunks) == 1 and all(isinstance(piece, str) for _, piece in pieces):
-        return "".join(piece for _, piece in pieces)
-    return [_chunk(chunk) for _, chunk in sorted(chunks.items())]
-
-
-def _chunk(pieces: list[Any]) -> Json:
-    if isinstance(pieces[0], str) or pieces[0]["type"] == "text":
-        return _text(pieces)
-    if pieces[0]["type"] == "thinking":
-        return {**pieces[0], "thinking": [_text([part for piece in pieces for part in piece["thinking"]])]}
-    (piece,) = pieces
-    return piece
-
-
-def _text(pieces: list[Any]) -> Json:
-    return {"type": "text", "text": "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)}
-
-
-def completed(chunks: Iterable[Json]) -> Json:
-    """Return the response that the chunks of a completion add up to, as it would have been on the wire."""
-    response: Json = {}
-    choices: dict[int, Json] = {}
-    for chunk in chunks:
-        response |= {**chunk, "object": chunk["object"].removesuffix(".chunk")}
-        for part in chunk["choices"]:
-            new: Json = {"message": {"role": "assistant"}, "pieces": [], "calls": {}}
-            choice = choices.setdefault(part["index"], new)
-            choice |= {key: value for key, value in part.items() if key != "delta"}
-            choice["pieces"].append(part["delta"].get("content"))
-            for piece in part["delta"].get("tool_calls") or ():
-                call = choice["calls"].setdefault(piece["index"], {**piece, "function": {"name": "", "arguments": ""}})
-                for key, text in piece["function"].items():
-                    call["function"][key] += text
-    for choice in choices.values():
-        choice["message"] |= _completed_content(choice.pop("pieces"))
-        if calls := choice.pop("calls"):
-            choice["message"]["tool_calls"] = list(calls.values())
-    return response | {"choices": list(choices.values())}
-
-
-def _completed_content(deltas: list[Any]) -> Json:
-    """Return the content that deltas add up to: kinds of chunks that alternate, each in pieces."""
-    given = [delta for delta in deltas if delta is not None]
-    pieces: list[tuple[int, Any]] = []
-    kinds: list[str] = []
-    for piece in (part for delta in given for part in (delta if isinstance(delta, list) else [delta])):
-        kind = "text" if isinstance(piece, str) else piece["type"]
-        if kinds[-1:] != [kind] and piece != "":
-            kinds.append(kind)
-        if piece != "":
-            pieces.append((len(kinds), piece))
-    if not pieces:
-        return {"content": ""} if given else {}
-    return {"content": _content(pieces)}
 
 
 class Accesses:
@@ -664,9 +287,6 @@ def imported() -> None:
         _ = Mistral(api_key="key").beta.conversations
 
 
-# --- applications in processes of their own ---
-
-
 def run_application(
     code: str, folder: pathlib.Path, mistral: "LocalMistral", bt: "LocalBraintrust", **environment: str
 ) -> "subprocess.CompletedProcess[str]":
@@ -682,198 +302,6 @@ def run_application(
     )
     assert process.returncode == 0, process.stderr
     return process
-
-
-def without_identity(value: Any) -> Any:
-    """A value without what no two conversations share: ids and times."""
-    if isinstance(value, dict):
-        return {key: without_identity(item) for key, item in value.items() if key not in _IDENTITY}
-    if isinstance(value, (list, tuple)):
-        return [without_identity(item) for item in value]
-    return value
-
-
-_IDENTITY = {"id", "tool_call_id", "conversation_id", "created_at", "completed_at"}
-
-
-# --- client-side runs ---
-
-
-AT = "2026-10-05T14:45:45Z"
-USAGE: Json = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
-
-
-def import_runs() -> Any:
-    """Return the SDK's module of client-side runs, or skip the test module that asks for it."""
-    with warnings.catch_warnings():
-        # From Python 3.12 on, what it imports warns.
-        warnings.simplefilter("ignore")
-        try:
-            return importlib.import_module("mistralai.extra.run.context")
-        except ModuleNotFoundError:
-            pytest.skip('needs the extra "agents" of mistralai', allow_module_level=True)
-
-
-def says(text: str) -> Json:
-    """Return a message of the model."""
-    times = {"created_at": AT, "completed_at": AT}
-    fields = {"id": "msg_1", "model": "mistral-small-latest", "role": "assistant", "content": text}
-    return {"object": "entry", "type": "message.output", **times, **fields}
-
-
-def calls(name: str, arguments: Any, tool_call_id: str = "call_1", **fields: Any) -> Json:
-    """Return a function call of the model; its arguments are JSON, or a text that pretends to be."""
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    call = {"id": f"fc_{tool_call_id}", "tool_call_id": tool_call_id, "name": name, "arguments": text}
-    return {"object": "entry", "type": "function.call", "created_at": AT, **call, **fields}
-
-
-BREAD = [[calls("knead", {"minutes": 8})], [says("It rests.")]]
-"""The turns of a run that calls one function."""
-
-
-def context_of(*functions: Callable[..., Any], **settings: Any) -> Any:
-    """Return a `RunContext` with these functions registered."""
-    context = import_runs().RunContext(**(settings if "agent_id" in settings else {"model": "m", **settings}))
-    for function in functions:
-        context.register_func(function)
-    return context
-
-
-def gives(result: str, tool_call_id: str = "call_1") -> Json:
-    """Return the result of a function call."""
-    return {"object": "entry", "type": "function.result", "tool_call_id": tool_call_id, "result": result}
-
-
-def streamed(entries: Iterable[Json], conversation_id: str = "conv_1") -> list[Json]:
-    """Return the events that bring these entries, which `says` and `calls` made."""
-    events: list[Json] = [
-        {"type": "conversation.response.started", "created_at": AT, "conversation_id": conversation_id}
-    ]
-    for index, entry in enumerate(entries):
-        part = "content" if entry["type"] == "message.output" else "arguments"
-        fields = {name: entry[name] for name in entry.keys() - {"object", "completed_at"}}
-        middle = len(entry[part]) // 2
-        events += [
-            {**fields, "type": f"{entry['type']}.delta", "output_index": index, part: piece}
-            for piece in (entry[part][:middle], entry[part][middle:])
-        ]
-    return [*events, {"type": "conversation.response.done", "created_at": AT, "usage": USAGE}]
-
-
-Turn: TypeAlias = "list[Json] | httpx.Response | Callable[[Json], Any]"
-
-
-class ScriptedMistral:
-    """A Mistral behind a real client: the nth request of each conversation is answered with the nth turn.
-
-    A turn is the entries of the answer, streamed or not as the request wants it; a whole HTTP response; or a function
-    of the request's body, a coroutine function where the client is asynchronous, that returns one of these.
-    """
-
-    def __init__(self, *turns: Turn) -> None:
-        self.requests: list[Json] = []
-        """The bodies of the requests for a conversation, oldest first."""
-        self.agent_updates: list[Json] = []
-        self.client = client_of(self._answer)
-        self._turns = turns
-        self._conversations: dict[str, Iterator[Turn]] = {}
-
-    def _answer(self, request: Any) -> Any:
-        kind, *ids = request.url.path.removeprefix("/v1/").split("/")
-        body = json.loads(request.content) if request.content else {}
-        if kind == "chat":
-            choice = {"index": 0, "message": {"role": "assistant", "content": "Rye."}, "finish_reason": "stop"}
-            chat = {"id": "chat_1", "object": "chat.completion", "model": "m", "created": 0}
-            return answer({**chat, "choices": [choice], "usage": USAGE})
-        if kind == "agents":
-            if request.method == "PATCH":
-                self.agent_updates.append(body)
-            agent = {"object": "agent", "id": ids[0], "name": "baker", "model": "m", "version": 0, "versions": [0]}
-            return answer({**agent, "created_at": AT, "updated_at": AT, "deployment_chat": False, "source": "api"})
-        conversation_id = ids[0] if ids else f"conv_{len(self._conversations) + 1}"
-        self.requests.append(body)
-        turn = next(self._conversations.setdefault(conversation_id, iter(self._turns)))
-        return _response(turn(body) if callable(turn) else turn, body, conversation_id)
-
-
-def _response(turn: Any, body: Json, conversation_id: str) -> Any:
-    if inspect.isawaitable(turn):
-        return _awaited_response(turn, body, conversation_id)
-    if isinstance(turn, httpx.Response):
-        return turn
-    if body.get("stream"):
-        return answer_stream(streamed(turn, conversation_id))
-    response = {"object": "conversation.response", "conversation_id": conversation_id, "outputs": turn}
-    return answer({**response, "usage": USAGE})
-
-
-async def _awaited_response(turn: Any, body: Json, conversation_id: str) -> Any:
-    return _response(await turn, body, conversation_id)
-
-
-async def unstreamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
-    """Run a conversation unstreamed."""
-    return await mistral.client.beta.conversations.run_async(run_ctx=context, inputs=inputs, **arguments)
-
-
-async def streamed_run(mistral: ScriptedMistral, context: Any, inputs: Any = "Bake", **arguments: Any) -> Any:
-    """Run a conversation streamed, to its end; the last of what it yields is the result."""
-    stream = await mistral.client.beta.conversations.run_stream_async(run_ctx=context, inputs=inputs, **arguments)
-    *_, result = [item async for item in stream]
-    return result
-
-
-def as_function(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function for a run to execute."""
-    return body
-
-
-def as_coroutine(body: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the coroutine function that does the same, after a turn of the event loop."""
-
-    @functools.wraps(body)
-    async def function(*args: Any, **kwargs: Any) -> Any:
-        await asyncio.sleep(0)
-        return body(*args, **kwargs)
-
-    return function
-
-
-Run: TypeAlias = Callable[..., Any]
-Kind: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-both_ways = pytest.mark.parametrize("run", [unstreamed_run, streamed_run])
-both_kinds = pytest.mark.parametrize("kind", [as_function, as_coroutine])
-
-
-def short_name(row: Json) -> str:
-    """Return the name of a span; of a conversation's, streamed or not, only the method."""
-    name: str = row["span_attributes"]["name"]
-    return name.removeprefix("mistral.beta.conversations.").removesuffix("_stream")
-
-
-def by_name(rows: Iterable[Json]) -> dict[str, Json]:
-    """Return these spans, of which no two have one name, by their short names."""
-    rows = list(rows)
-    named = {short_name(row): row for row in rows}
-    assert len(named) == len(rows)
-    return named
-
-
-def outline(rows: Iterable[Json], parent: str | None = None) -> list[str]:
-    """Return the tree of these spans: short names in the order they were opened, indented below the parent's."""
-    rows = list(rows)
-    ids = {row["span_id"] for row in rows}
-    lines: list[str] = []
-    for row in rows:
-        (above,) = row.get("span_parents") or [None]
-        if (above if above in ids else None) == parent:
-            lines += [short_name(row), *(f"  {line}" for line in outline(rows, row["span_id"]))]
-    return lines
-
-
-# --- recording and replaying: how is told in `cassettes/README.md` ---
 
 
 API = "https://api.mistral.ai"

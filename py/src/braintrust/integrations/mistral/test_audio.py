@@ -11,18 +11,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from .conftest import (
-    IS_MISTRALAI_1,
-    CallMethod,
-    Json,
-    LoggedSpan,
-    LoggedSpans,
-    MakeClient,
-    Media,
-    Mistral,
-    answer,
-    logged_calls,
-)
+from .conftest import CallMethod, LoggedSpans, MakeClient, Mistral
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls
+from .test_helpers_wire import Json, answer
 
 
 try:

@@ -9,25 +9,15 @@ from typing import Any, NamedTuple
 from unittest.mock import ANY
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .audio import read_speech, read_transcription
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
-from .conftest import (
-    IS_MISTRALAI_1,
-    CallMethod,
-    Json,
-    LoggedSpan,
-    LoggedSpans,
-    MakeClient,
-    Media,
-    answer,
-    answer_stream,
-    logged_calls,
-    with_media,
-)
+from .conftest import CallMethod, LoggedSpans, MakeClient
 from .operations import Outcome, Request
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, with_media
+from .test_helpers_wire import Json, answer, answer_stream
 
 
 try:
@@ -239,7 +229,6 @@ LANGUAGES = st.sampled_from(["en", "sv"]).map(lambda language: {**LANGUAGE, "aud
 EVENTS = st.lists(st.text().map(text) | st.text().map(segment) | LANGUAGES)
 
 
-@settings(deadline=None)
 @given(EVENTS)
 def test_a_transcription_that_broke_off_anywhere_is_the_text_the_language_and_the_segments_so_far(
     events: list[Json],
@@ -258,7 +247,6 @@ def test_a_transcription_that_broke_off_anywhere_is_the_text_the_language_and_th
     assert (accumulator.first_output is not None) == any(event.get("text") for event in events)
 
 
-@settings(deadline=None)
 @given(EVENTS)
 def test_a_transcription_that_is_complete_is_what_its_last_event_says(events: list[Json]) -> None:
     unstreamed = models.TranscriptionResponse(**TRANSCRIPT)
@@ -268,7 +256,6 @@ def test_a_transcription_that_is_complete_is_what_its_last_event_says(events: li
 
 
 @has_speech
-@settings(deadline=None)
 @given(st.lists(st.binary()), st.sampled_from([None, "mp3", "pcm"]))
 def test_speech_in_any_pieces_is_the_speech_in_one(pieces: list[bytes], audio_format: str | None) -> None:
     accumulator = SpeechAccumulator()

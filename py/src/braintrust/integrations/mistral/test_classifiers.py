@@ -5,7 +5,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from .conftest import IS_MISTRALAI_1, CallMethod, Json, LoggedSpan, LoggedSpans, Media, answer, logged_calls
+from .conftest import CallMethod, LoggedSpans
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls
+from .test_helpers_wire import Json, answer
 
 
 PIXEL_URL = "data:image/png;base64,iVBORw0KGgo="

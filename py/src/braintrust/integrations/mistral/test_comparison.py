@@ -22,8 +22,10 @@ import pytest
 from local import LocalBraintrust, LocalMistral
 from local.media import png
 
-from .conftest import IS_MISTRALAI_1, Json, run_application
+from .conftest import run_application
 from .test_comparison_application import PDF, REPORT, WAV, base64_text
+from .test_helpers_spans import IS_MISTRALAI_1
+from .test_helpers_wire import Json
 
 
 APPLICATION = Path(__file__).with_name("test_comparison_application.py")

@@ -3,16 +3,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .completion_stream import CompletionAccumulator
 from .completions import read_response
-from .conftest import Json
 from .operations import Arrival, Request, read_stream
 from .payloads import plain
 from .test_completions import IDENTITY, TYPE, has_several_messages
-from .test_shared import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
+from .test_helpers_folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
+from .test_helpers_wire import Json
 
 
 try:
@@ -451,14 +451,12 @@ def completions(draw: st.DrawFn) -> Streamed:
     return Streamed(response, chunks)
 
 
-@settings(deadline=None)
 @given(completions())
 def test_any_response_cut_into_any_chunks_logs_what_it_would_have_logged_unstreamed(completion: Streamed) -> None:
     unstreamed = models.ChatCompletionResponse.model_validate(completion.whole)
     assert FOLDING.logged(completion.events) == read_response(unstreamed, Request())
 
 
-@settings(deadline=None)
 @given(completions(), st.integers(0, 30))
 def test_whatever_had_arrived_of_a_broken_stream_is_there(completion: Streamed, count: int) -> None:
     broken = folded(*completion.events[:count])["choices"]

@@ -2,25 +2,17 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from hypothesis import example, settings
+from hypothesis import example
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
 from .completions import CHAT, read_fim_request, read_response
-from .conftest import (
-    IS_MISTRALAI_1,
-    CallMethod,
-    Json,
-    LoggedSpan,
-    LoggedSpans,
-    answer,
-    answer_stream,
-    logged_calls,
-    with_media,
-)
+from .conftest import CallMethod, LoggedSpans
 from .operations import Child, Outcome, Request
 from .payloads import plain
-from .test_shared import JSON, outcome_of
+from .test_helpers_folding import JSON, outcome_of
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, logged_calls, with_media
+from .test_helpers_wire import Json, answer, answer_stream
 
 
 try:
@@ -283,7 +275,6 @@ ANY_MESSAGE = nearly(content=JSON, tool_call_id=JSON, tool_calls=CALLS)
 CHOICES = st.lists(nearly(index=JSON, message=ANY_MESSAGE, messages=st.lists(ANY_MESSAGE, max_size=2)), max_size=2)
 
 
-@settings(deadline=None)
 @example({"choices": [{"message": {"tool_calls": [{"function": "bake", "id": []}]}}]})
 @given_that(nearly(choices=CHOICES, usage=nearly(service_tier=JSON, prompt_tokens_details=JSON), model=JSON))
 def test_whatever_the_response_it_is_read(response: Any) -> None:

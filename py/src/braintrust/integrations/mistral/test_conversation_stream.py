@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .conftest import Json
 from .conversation_stream import ConversationAccumulator
 from .conversations import read_response
 from .operations import Arrival, Request
 from .payloads import plain
-from .test_shared import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces, retained
+from .test_helpers_folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces, retained
+from .test_helpers_wire import Json
 
 
 try:
@@ -620,7 +620,7 @@ def as_streams_bring_it(response: Json) -> Any:
     return result
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(conversations())
 def test_any_response_cut_into_any_events_folds_back_into_itself_and_logs_the_same(conversation: Streamed) -> None:
     unstreamed = as_streams_bring_it(conversation.whole)
@@ -628,7 +628,6 @@ def test_any_response_cut_into_any_events_folds_back_into_itself_and_logs_the_sa
     assert FOLDING.logged(conversation.events) == read_response(unstreamed, Request())
 
 
-@settings(deadline=None)
 @given(conversations(indexed=False), st.integers(0, 50))
 def test_whatever_had_arrived_of_a_broken_stream_is_there(conversation: Streamed, count: int) -> None:
     broken = folded(*conversation.events[:count])
@@ -689,7 +688,7 @@ def anything(ids: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(anything(st.sampled_from(["e1", "e2"]) | ODD), max_size=6))
 def test_whatever_the_events_were_their_response_can_be_read(events: list[Any]) -> None:
     accumulator = ConversationAccumulator()
@@ -700,7 +699,6 @@ def test_whatever_the_events_were_their_response_can_be_read(events: list[Any]) 
     assert read_response(response, Request()).output == response["outputs"]
 
 
-@settings(deadline=None)
 @given(st.data(), conversations(indexed=False), st.lists(anything(st.just("other") | ODD), max_size=4))
 def test_whatever_comes_between_the_events_they_fold_all_the_same(
     data: st.DataObject, conversation: Streamed, others: list[Any]

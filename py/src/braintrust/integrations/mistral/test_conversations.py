@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given as given_that
-from hypothesis import settings
 from hypothesis import strategies as st
 
-from .conftest import Json
 from .conversations import OPERATIONS, read_lookup_request, read_lookup_response, read_request, read_response
 from .operations import CallKey, Child, Outcome, Request, Settlement
 from .payloads import plain
-from .test_shared import JSON, outcome_of
+from .test_helpers_folding import JSON, outcome_of
+from .test_helpers_wire import Json
 
 
 try:
@@ -323,7 +322,6 @@ ENTRIES = st.builds(
 )
 
 
-@settings(deadline=None)
 @given_that(
     st.fixed_dictionaries(
         {},
@@ -340,7 +338,6 @@ def test_whatever_the_response_it_is_read(response: Any) -> None:
     assert outcome.output == plain(response.get("outputs"))
 
 
-@settings(deadline=None)
 @given_that(
     st.dictionaries(
         st.sampled_from(["inputs", "conversation_id", "tool_confirmations", "metadata", "model"]),

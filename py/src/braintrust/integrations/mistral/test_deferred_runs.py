@@ -5,27 +5,12 @@ from typing import Any
 import braintrust
 import pytest
 
-from .conftest import (
-    IS_MISTRALAI_1,
-    Json,
-    Kind,
-    LoggedSpans,
-    Run,
-    ScriptedMistral,
-    both_kinds,
-    both_ways,
-    by_name,
-    calls,
-    context_of,
-    gives,
-    import_runs,
-    logged_span,
-    outline,
-    says,
-    unstreamed_run,
-)
+from .conftest import LoggedSpans
 from .operations import CallKey
 from .runs import deferred_calls
+from .test_helpers_runs import Kind, Run, both_kinds, both_ways, context_of, import_runs, unstreamed_run
+from .test_helpers_spans import IS_MISTRALAI_1, by_name, logged_span, outline
+from .test_helpers_wire import Json, ScriptedMistral, calls, gives, says
 
 
 if IS_MISTRALAI_1:

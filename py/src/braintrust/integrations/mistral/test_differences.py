@@ -14,7 +14,8 @@ import pytest
 
 from local import LocalBraintrust, LocalMistral
 
-from .conftest import Json, run_application
+from .conftest import run_application
+from .test_helpers_wire import Json
 
 
 pytestmark = pytest.mark.skipif(

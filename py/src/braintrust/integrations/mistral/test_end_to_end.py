@@ -15,15 +15,9 @@ import pytest
 
 from local import LocalBraintrust, LocalMistral
 
-from .conftest import (
-    Json,
-    LoggedSpan,
-    expected_call,
-    logged_calls,
-    parsed_by_sdk,
-    run_application,
-    without_identity,
-)
+from .conftest import run_application
+from .test_helpers_spans import LoggedSpan, expected_call, logged_calls, parsed_by_sdk, without_identity
+from .test_helpers_wire import Json
 
 
 PRELUDE = """

@@ -12,10 +12,9 @@ import yaml
 from braintrust.logger import Attachment, ExternalAttachment
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import given as given_that
-from hypothesis import settings
 from hypothesis import strategies as st
 
-from .conftest import CASSETTES, Json, completed, events_of, unstreamed
+from .conftest import CASSETTES
 from .genai import (
     CONTENT_ATTRIBUTES,
     format_input_message,
@@ -24,6 +23,7 @@ from .genai import (
     format_tool_definition,
     span_attributes,
 )
+from .test_helpers_wire import Json, completed, events_of, unstreamed
 
 
 try:
@@ -731,21 +731,18 @@ same_as_mistralai = pytest.mark.skipif(helpers is None, reason="mistralai 1.x ha
 
 
 @same_as_mistralai
-@settings(deadline=None)
 @given_that(messages)
 def test_an_input_message_is_that_of_mistralais_own_helper(message: Json) -> None:
     assert format_input_message(message) == helpers.format_input_message(message)
 
 
 @same_as_mistralai
-@settings(deadline=None)
 @given_that(choices)
 def test_an_output_message_is_that_of_mistralais_own_helper(choice: Json) -> None:
     assert format_output_message(choice) == helpers.format_output_message(choice)
 
 
 @same_as_mistralai
-@settings(deadline=None)
 @given_that(tools)
 def test_a_tool_definition_is_that_of_mistralais_own_helper(tool: Json) -> None:
     assert format_tool_definition(tool) == helpers.format_tool_definition(tool)
@@ -920,13 +917,11 @@ def check_junk(check: Check, value: Any) -> None:
     check_attributes(check, span_attributes(value))
 
 
-@settings(deadline=None)
 @given_that(value=junk)
 def test_nothing_raises_and_everything_fits_the_schema(check_if_possible: Check, value: Any) -> None:
     check_junk(check_if_possible, value)
 
 
-@settings(deadline=None)
 @given_that(kind=st.sampled_from(TYPES), values=st.dictionaries(st.sampled_from(NAMES), junk, max_size=4))
 def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(
     check_if_possible: Check, kind: str, values: Json

@@ -15,16 +15,16 @@ import braintrust.integrations.mistral as package
 import pytest
 from braintrust.logger import Attachment
 from hypothesis import given as given_that
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from local import LocalBraintrust, LocalMistral
 
 from . import genai_attributes
-from .conftest import Json, LoggedSpans, MakeClient, answer, answer_stream, consume
+from .conftest import LoggedSpans, MakeClient, consume
 from .genai import CONTENT_ATTRIBUTES
 from .genai_attributes import GenAIAttributes
 from .test_genai import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
+from .test_helpers_wire import Json, answer, answer_stream
 
 
 HAS_CUSTOMIZERS = hasattr(braintrust, "SpanCustomizer")
@@ -377,7 +377,6 @@ loggable = st.recursive(
 
 
 @needs_customizers
-@settings(deadline=None)
 @given_that(
     record=st.fixed_dictionaries(
         {"id": st.just("1")},

@@ -6,11 +6,13 @@ import pytest
 
 from local import LocalMistral
 
-from .conftest import Json, LoggedSpans, Mistral, consume, outline
+from .conftest import LoggedSpans, Mistral, consume
 from .llm_spans import chat_messages, entry_messages, with_llm_spans
 from .metadata import known
 from .operations import Child, Outcome, Request
 from .patchers import wrap_mistral
+from .test_helpers_spans import outline
+from .test_helpers_wire import Json
 from .tracing import LLM_SPANS
 
 

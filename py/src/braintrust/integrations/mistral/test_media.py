@@ -2,8 +2,8 @@ import base64
 
 import pytest
 
-from .conftest import with_media
 from .media import base64_attachment, bytes_attachment
+from .test_helpers_spans import with_media
 
 
 WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "

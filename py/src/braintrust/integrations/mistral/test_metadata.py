@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import Json
 from .metadata import own_arguments, request_metadata, request_reader, response_metadata, with_stream
 from .operations import Request
+from .test_helpers_wire import Json
 
 
 try:

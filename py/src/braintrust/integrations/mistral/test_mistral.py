@@ -11,25 +11,21 @@ from unittest.mock import ANY
 import pytest
 
 from .conftest import (
-    IS_MISTRALAI_1,
     MODEL,
     QUESTION,
     RATES,
     RECORDED,
     Connect,
-    Json,
-    LoggedSpan,
     LoggedSpans,
     Mistral,
     Wire,
     consume,
     consume_async,
-    expected_call,
     last_call,
-    logged_calls,
     only_call,
-    parsed_by_sdk,
 )
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, expected_call, logged_calls, parsed_by_sdk
+from .test_helpers_wire import Json
 
 
 pytestmark = RECORDED

@@ -18,27 +18,22 @@ import pytest
 from .conftest import (
     CASSETTE_VERSION,
     CASSETTES,
-    IS_MISTRALAI_1,
     MISTRALAI,
     MODEL,
     QUESTION,
     RATES,
     RECORDED,
     Connect,
-    Json,
-    LoggedSpan,
     LoggedSpans,
-    Media,
     Mistral,
     Wire,
-    completed,
     consume,
     consume_async,
-    logged_calls,
     only_call,
-    parsed_by_sdk,
 )
 from .patchers import RESOURCES, Resource
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, parsed_by_sdk
+from .test_helpers_wire import Json, completed
 
 
 pytestmark = RECORDED

@@ -6,7 +6,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from .conftest import CallMethod, Json, LoggedSpan, LoggedSpans, MakeClient, Media, answer, logged_calls
+from .conftest import CallMethod, LoggedSpans, MakeClient
+from .test_helpers_spans import LoggedSpan, Media, logged_calls
+from .test_helpers_wire import Json, answer
 
 
 try:

@@ -10,9 +10,11 @@ import wrapt
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 
 from . import patchers as patchers_module
-from .conftest import IS_MISTRALAI_1, Conversations, LoggedSpans, MakeClient, Mistral, answer
+from .conftest import Conversations, LoggedSpans, MakeClient, Mistral
 from .integration import MistralIntegration
 from .patchers import PATCHERS, RESOURCES, wrap_mistral
+from .test_helpers_spans import IS_MISTRALAI_1
+from .test_helpers_wire import answer
 
 
 # Every traced method by the name of its patcher, with its module and its place there.

@@ -19,12 +19,12 @@ import pydantic
 import pytest
 from braintrust.bt_json import bt_safe_deep_copy
 from braintrust.logger import Attachment, BaseAttachment
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from . import payloads
-from .conftest import with_media
 from .payloads import MAX_DEPTH, is_given, plain, redact
+from .test_helpers_spans import with_media
 
 
 try:
@@ -651,7 +651,6 @@ def test_no_signature_passes_plain(make: Callable[[str], Any]) -> None:
 SECRETS = st.text("abcXYZ019-_./+%", min_size=1).filter(lambda secret: "%26" not in secret)
 
 
-@settings(deadline=None)
 @given(
     before=st.sampled_from(["", "see ", '{"url": "']),
     separator=st.sampled_from(["?", "?a=1&", "?a=1&amp;", r"?a=1\u0026"]),
@@ -666,7 +665,6 @@ def test_whatever_the_signature_it_goes_and_its_surroundings_stay(
     assert redact(start + secret + after) == f"{start}REDACTED{after}"
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["?", "&", "sig", "=", "Signature", "%3D", "%26", "\\", "a", " "])).map("".join))
 def test_redacting_twice_is_redacting_once(text: str) -> None:
     once = redact(text)
@@ -687,7 +685,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_json_value_comes_back_equal(value: Any) -> None:
     result = plain(value)
@@ -718,7 +715,6 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_whatever_is_nested_in_whatever_the_result_can_be_logged(value: Any) -> None:
     result = plain(value)
@@ -726,7 +722,6 @@ def test_whatever_is_nested_in_whatever_the_result_can_be_logged(value: Any) -> 
     assert logged(result)
 
 
-@settings(deadline=None)
 @given(ANYTHING)
 def test_what_is_plain_stays_as_it_is(value: Any) -> None:
     result = plain(value)

@@ -9,18 +9,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import (
-    Json,
-    LoggedSpans,
-    MakeClient,
-    answer,
-    events_of,
-    expected_call,
-    httpx,
-    logged_calls,
-    parsed_by_sdk,
-    unstreamed,
-)
+from .conftest import LoggedSpans, MakeClient, httpx
+from .test_helpers_spans import expected_call, logged_calls, parsed_by_sdk
+from .test_helpers_wire import Json, answer, events_of, unstreamed
 
 
 RECORDINGS = Path(__file__).parents[6] / "shared" / "recordings"

@@ -3,16 +3,16 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from .conftest import Json
 from .operations import Arrival, Request
 from .payloads import plain
 from .response_stream import ResponseAccumulator
 from .responses import read_response
+from .test_helpers_folding import LETTERS, NAMES, Folding, Streamed, merged, pieces
+from .test_helpers_wire import Json
 from .test_responses import USAGE, has_responses, response
-from .test_shared import LETTERS, NAMES, Folding, Streamed, merged, pieces
 
 
 try:
@@ -336,14 +336,12 @@ def responses(draw: st.DrawFn) -> Streamed:
     return Streamed(whole, [*events, ({"type": f"response.{status}", "response": whole}, whole["output"])])
 
 
-@settings(deadline=None)
 @given(responses())
 def test_any_response_as_events_logs_what_it_would_have_logged_unstreamed(streamed: Streamed) -> None:
     unstreamed = models.CreateResponseResponse.model_validate(streamed.whole)
     assert FOLDING.logged(event for event, _ in streamed.events) == read_response(unstreamed, Request())
 
 
-@settings(deadline=None)
 @given(responses())
 def test_a_stream_that_breaks_off_after_any_event_has_the_items_and_their_texts_so_far(streamed: Streamed) -> None:
     accumulator = ResponseAccumulator()

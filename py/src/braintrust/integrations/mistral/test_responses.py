@@ -2,14 +2,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given as given_that
-from hypothesis import settings
 from hypothesis import strategies as st
 
-from .conftest import Json
 from .operations import Child, Outcome, Request
 from .payloads import plain
 from .responses import OPERATIONS, read_response
-from .test_shared import JSON, outcome_of
+from .test_helpers_folding import JSON, outcome_of
+from .test_helpers_wire import Json
 
 
 try:
@@ -169,7 +168,6 @@ ITEM_FIELDS = dict.fromkeys(("id", "call_id", "name", "arguments"), JSON)
 ITEMS = st.fixed_dictionaries({"type": st.just("function_call") | JSON}, optional=ITEM_FIELDS)
 
 
-@settings(deadline=None)
 @given_that(
     JSON
     | st.fixed_dictionaries(

@@ -16,30 +16,13 @@ from typing import Any, NamedTuple
 import braintrust
 import pytest
 
-from .conftest import (
-    BREAD,
-    IS_MISTRALAI_1,
-    Json,
-    LoggedSpans,
-    Run,
-    ScriptedMistral,
-    answer_until,
-    both_ways,
-    calls,
-    context_of,
-    gives,
-    import_runs,
-    logged_span,
-    outline,
-    short_name,
-    streamed,
-    streamed_run,
-    unstreamed_run,
-    wait_until,
-)
+from .conftest import LoggedSpans, wait_until
 from .runs import Run as TracedRun
 from .runs import _FunctionsPatcher, deferred_calls
 from .spans import pending_calls
+from .test_helpers_runs import BREAD, Run, both_ways, context_of, import_runs, streamed_run, unstreamed_run
+from .test_helpers_spans import IS_MISTRALAI_1, logged_span, outline, short_name
+from .test_helpers_wire import Json, ScriptedMistral, answer_until, calls, gives, streamed
 from .test_safety import assert_one_warning, break_function
 
 

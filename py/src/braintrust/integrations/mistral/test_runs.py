@@ -17,37 +17,22 @@ from pydantic import BaseModel
 from local import LocalMistral
 
 from . import MistralIntegration, wrap_mistral
-from .conftest import (
+from .conftest import LoggedSpans, Mistral
+from .spans import pending_calls
+from .test_helpers_runs import (
     BREAD,
-    IS_MISTRALAI_1,
-    USAGE,
-    Json,
     Kind,
-    LoggedSpan,
-    LoggedSpans,
-    Mistral,
     Run,
-    ScriptedMistral,
-    answer,
-    answer_stream,
     as_coroutine,
     as_function,
     both_kinds,
     both_ways,
-    by_name,
-    calls,
     context_of,
-    gives,
     import_runs,
-    logged_span,
-    outline,
-    says,
-    short_name,
-    streamed,
     streamed_run,
-    without_identity,
 )
-from .spans import pending_calls
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, by_name, logged_span, outline, short_name, without_identity
+from .test_helpers_wire import USAGE, Json, ScriptedMistral, answer, answer_stream, calls, gives, says, streamed
 
 
 import_runs()

@@ -21,19 +21,9 @@ import pytest
 from braintrust.logger import Attachment, SpanImpl
 from pydantic import BaseModel
 
-from .conftest import (
-    AT,
-    IS_MISTRALAI_1,
-    Json,
-    LoggedSpans,
-    MakeClient,
-    Mistral,
-    Provide,
-    answer,
-    answer_stream,
-    logged_calls,
-    wait_until,
-)
+from .conftest import LoggedSpans, MakeClient, Mistral, Provide, wait_until
+from .test_helpers_spans import IS_MISTRALAI_1, logged_calls
+from .test_helpers_wire import AT, Json, answer, answer_stream
 
 
 PACKAGE = __name__.rpartition(".")[0]

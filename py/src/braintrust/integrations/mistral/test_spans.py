@@ -5,14 +5,15 @@ from typing import Any, NoReturn
 
 import pytest
 from braintrust.span_types import SpanTypeAttribute
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from . import spans as spans_module
-from .conftest import Json, LoggedSpans, MakeClient, Mistral, answer, answer_stream, wait_until
+from .conftest import LoggedSpans, MakeClient, Mistral, wait_until
 from .operations import Arrival, Child, Outcome, Request
 from .pending import PendingCalls
 from .spans import CallSpan, align
+from .test_helpers_wire import Json, answer, answer_stream
 
 
 try:
@@ -116,7 +117,6 @@ def intervals(draw: st.DrawFn) -> tuple[float, float]:
     return start, end
 
 
-@settings(deadline=None)
 @given(st.lists(intervals(), min_size=1, max_size=5), intervals())
 def test_all_children_are_shifted_by_one_amount_the_least_that_fits(
     times: list[tuple[float, float]], call: tuple[float, float]
@@ -144,7 +144,6 @@ ARRIVALS = st.none() | st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.builds(child, TIMES, TIMES, ARRIVALS), max_size=5), intervals())
 def test_whatever_the_times_each_child_has_one_interval_that_ends_with_the_call_at_the_latest(
     children: list[Child], call: tuple[float, float]
@@ -154,7 +153,6 @@ def test_whatever_the_times_each_child_has_one_interval_that_ends_with_the_call_
     assert all(start <= end <= call[1] for start, end in result)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TIMES, TIMES), min_size=1, max_size=5), st.floats(0, 100))
 def test_children_of_any_clock_are_within_the_call_as_far_as_they_can_to_a_microsecond(
     times: list[tuple[float | None, float | None]], length: float

@@ -11,22 +11,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from .conftest import (
-    IS_MISTRALAI_1,
-    USAGE,
-    Handler,
-    Json,
-    LoggedSpan,
-    LoggedSpans,
-    answer_stream,
-    answer_until,
-    client_of,
-    httpx,
-    logged_calls,
-    says,
-    streamed,
-    wait_for_abandoned_streams,
-)
+from .conftest import LoggedSpans, httpx, wait_for_abandoned_streams
+from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, logged_calls
+from .test_helpers_wire import USAGE, Handler, Json, answer_stream, answer_until, client_of, says, streamed
 
 
 try:

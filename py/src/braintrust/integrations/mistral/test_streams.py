@@ -31,25 +31,10 @@ from braintrust.merge_row_batch import merge_row_batch
 from braintrust.util import LazyValue
 
 from . import MistralIntegration
-from .conftest import (
-    AT,
-    IS_MISTRALAI_1,
-    Json,
-    LoggedSpans,
-    MakeClient,
-    Mistral,
-    Provide,
-    answer,
-    answer_stream,
-    client_of,
-    httpx,
-    logged_calls,
-    says,
-    streamed,
-    wait_for_abandoned_streams,
-    wait_until,
-)
+from .conftest import LoggedSpans, MakeClient, Mistral, Provide, httpx, wait_for_abandoned_streams, wait_until
 from .streams import AsyncTracedStream, TracedStream
+from .test_helpers_spans import IS_MISTRALAI_1, logged_calls
+from .test_helpers_wire import AT, Json, answer, answer_stream, client_of, says, streamed
 
 
 try:

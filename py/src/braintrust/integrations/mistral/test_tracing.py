@@ -11,21 +11,9 @@ import braintrust
 import pytest
 
 from . import MistralIntegration, wrap_mistral
-from .conftest import (
-    USAGE,
-    Json,
-    LoggedSpan,
-    LoggedSpans,
-    MakeClient,
-    Mistral,
-    Provide,
-    answer,
-    answer_stream,
-    httpx,
-    logged_calls,
-    says,
-    streamed,
-)
+from .conftest import LoggedSpans, MakeClient, Mistral, Provide, httpx
+from .test_helpers_spans import LoggedSpan, logged_calls
+from .test_helpers_wire import USAGE, Json, answer, answer_stream, says, streamed
 
 
 try:

@@ -4,10 +4,11 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from .conftest import Json, LoggedSpans
+from .conftest import LoggedSpans
 from .operations import Arrival, Child, Outcome, Request
 from .runs import read_response
 from .spans import CallSpan
+from .test_helpers_wire import Json
 from .turns import Turns
 
 

@@ -1,14 +1,13 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from .conftest import Json
+from .test_helpers_wire import Json
 from .usage import usage_metrics
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["prompt_tokens", "total_tokens", "connectors", "later"]),

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 from hypothesis import strategies as st
 
-from .conftest import Json
 from .operations import Accumulator, Outcome, Request, ResponseReader, read_stream
 from .payloads import plain
+from .test_helpers_wire import Json
 
 
 def outcome_of(read: ResponseReader, response: Any) -> Outcome:

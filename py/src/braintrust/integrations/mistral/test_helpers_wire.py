@@ -1,0 +1,272 @@
+"""What tests share: what Mistral says, and a Mistral that says it to a real client."""
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+
+try:
+    from mistralai.client import Mistral
+except ImportError:
+    from mistralai import Mistral  # 1.x
+
+try:
+    import httpx2 as httpx
+except ImportError:
+    import httpx
+
+
+Handler = Callable[[Any], Any]
+
+
+def client_of(handler: Handler) -> Mistral:
+    """Return a real client whose transport, sync and async, is answered by a function of the request.
+
+    It may be a coroutine function where the client is asynchronous.
+    """
+
+    async def handle_async(request: Any) -> Any:
+        response = handler(request)
+        return await response if inspect.isawaitable(response) else response
+
+    return Mistral(
+        api_key="key",
+        client=httpx.Client(transport=httpx.MockTransport(handler)),
+        async_client=httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
+    )
+
+
+def answer(body: Any, status: int = 200) -> Any:
+    """Return an HTTP response with a JSON body."""
+    return httpx.Response(status, json=body)
+
+
+def answer_stream(events: Iterable[Mapping[str, Any]], error: BaseException | None = None) -> Any:
+    """Return an HTTP response with a body of server-sent events, each the `data` of one, for sync and async clients.
+
+    The body breaks with `error` after the last event, if there is one.
+    """
+
+    class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for event in events:
+                # The chunks of completions have no type, and no event is named after it.
+                name = f"event: {event['type']}\n" if "type" in event else ""
+                yield f"{name}data: {json.dumps(event)}\n\n".encode()
+            if error is not None:
+                raise error
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for part in self:
+                yield part
+
+    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+
+
+class HangingBody(httpx.AsyncByteStream):
+    """A body that sends what another one has, and then nothing more, without an end."""
+
+    def __init__(self, body: Any) -> None:
+        self.is_waited_for = asyncio.Event()
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._body:
+            yield part
+        self.is_waited_for.set()
+        await asyncio.Event().wait()
+
+
+Json: TypeAlias = dict[str, Any]
+
+
+def answer_until(events: list[Json]) -> tuple[Any, HangingBody]:
+    """Return a response, for async clients, that brings these events and then hangs; and its body."""
+    body = HangingBody(answer_stream(events).stream)
+    return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body), body
+
+
+def events_of(body: bytes) -> list[Json]:
+    """Return the data of the server-sent events in the body of a stream."""
+    lines = body.decode().splitlines()
+    # The stream of a completion ends with "[DONE]".
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+
+
+def unstreamed(events: Iterable[Json]) -> Json:
+    """Return the response that the events of a stream add up to, as it would have been on the wire."""
+    response: Json = {"object": "conversation.response"}
+    entries: dict[str, Json] = {}
+    for event in events:
+        kind, _, stage = event["type"].rpartition(".")
+        fields = {key: value for key, value in event.items() if key not in ("type", "created_at", "output_index")}
+        if kind == "conversation.response":
+            response |= fields
+            continue
+        new: Json = {"object": "entry", "type": kind, "created_at": event.get("created_at")}
+        entry = entries.setdefault(event["id"], new)
+        if kind == "message.output":
+            entry.setdefault("content", []).append((fields.pop("content_index", 0), fields.pop("content")))
+        if "arguments" in entry and "arguments" in fields:
+            fields["arguments"] = entry["arguments"] + fields["arguments"]
+        if stage == "done" or kind == "message.output":
+            fields["completed_at"] = event.get("created_at")
+        entry |= fields
+    for entry in entries.values():
+        if "content" in entry:
+            entry["content"] = _content(entry["content"])
+    return response | {"outputs": list(entries.values())}
+
+
+def _content(pieces: list[tuple[int, Any]]) -> Any:
+    chunks: dict[int, list[Any]] = {}
+    for index, piece in pieces:
+        chunks.setdefault(index, []).append(piece)
+    if len(chunks) == 1 and all(isinstance(piece, str) for _, piece in pieces):
+        return "".join(piece for _, piece in pieces)
+    return [_chunk(chunk) for _, chunk in sorted(chunks.items())]
+
+
+def _chunk(pieces: list[Any]) -> Json:
+    if isinstance(pieces[0], str) or pieces[0]["type"] == "text":
+        return _text(pieces)
+    if pieces[0]["type"] == "thinking":
+        return {**pieces[0], "thinking": [_text([part for piece in pieces for part in piece["thinking"]])]}
+    (piece,) = pieces
+    return piece
+
+
+def _text(pieces: list[Any]) -> Json:
+    return {"type": "text", "text": "".join(piece if isinstance(piece, str) else piece["text"] for piece in pieces)}
+
+
+def completed(chunks: Iterable[Json]) -> Json:
+    """Return the response that the chunks of a completion add up to, as it would have been on the wire."""
+    response: Json = {}
+    choices: dict[int, Json] = {}
+    for chunk in chunks:
+        response |= {**chunk, "object": chunk["object"].removesuffix(".chunk")}
+        for part in chunk["choices"]:
+            new: Json = {"message": {"role": "assistant"}, "pieces": [], "calls": {}}
+            choice = choices.setdefault(part["index"], new)
+            choice |= {key: value for key, value in part.items() if key != "delta"}
+            choice["pieces"].append(part["delta"].get("content"))
+            for piece in part["delta"].get("tool_calls") or ():
+                call = choice["calls"].setdefault(piece["index"], {**piece, "function": {"name": "", "arguments": ""}})
+                for key, text in piece["function"].items():
+                    call["function"][key] += text
+    for choice in choices.values():
+        choice["message"] |= _completed_content(choice.pop("pieces"))
+        if calls := choice.pop("calls"):
+            choice["message"]["tool_calls"] = list(calls.values())
+    return response | {"choices": list(choices.values())}
+
+
+def _completed_content(deltas: list[Any]) -> Json:
+    """Return the content that deltas add up to: kinds of chunks that alternate, each in pieces."""
+    given = [delta for delta in deltas if delta is not None]
+    pieces: list[tuple[int, Any]] = []
+    kinds: list[str] = []
+    for piece in (part for delta in given for part in (delta if isinstance(delta, list) else [delta])):
+        kind = "text" if isinstance(piece, str) else piece["type"]
+        if kinds[-1:] != [kind] and piece != "":
+            kinds.append(kind)
+        if piece != "":
+            pieces.append((len(kinds), piece))
+    if not pieces:
+        return {"content": ""} if given else {}
+    return {"content": _content(pieces)}
+
+
+AT = "2026-10-05T14:45:45Z"
+
+
+USAGE: Json = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+
+
+def says(text: str) -> Json:
+    """Return a message of the model."""
+    times = {"created_at": AT, "completed_at": AT}
+    fields = {"id": "msg_1", "model": "mistral-small-latest", "role": "assistant", "content": text}
+    return {"object": "entry", "type": "message.output", **times, **fields}
+
+
+def calls(name: str, arguments: Any, tool_call_id: str = "call_1", **fields: Any) -> Json:
+    """Return a function call of the model; its arguments are JSON, or a text that pretends to be."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    call = {"id": f"fc_{tool_call_id}", "tool_call_id": tool_call_id, "name": name, "arguments": text}
+    return {"object": "entry", "type": "function.call", "created_at": AT, **call, **fields}
+
+
+def gives(result: str, tool_call_id: str = "call_1") -> Json:
+    """Return the result of a function call."""
+    return {"object": "entry", "type": "function.result", "tool_call_id": tool_call_id, "result": result}
+
+
+def streamed(entries: Iterable[Json], conversation_id: str = "conv_1") -> list[Json]:
+    """Return the events that bring these entries, which `says` and `calls` made."""
+    events: list[Json] = [
+        {"type": "conversation.response.started", "created_at": AT, "conversation_id": conversation_id}
+    ]
+    for index, entry in enumerate(entries):
+        part = "content" if entry["type"] == "message.output" else "arguments"
+        fields = {name: entry[name] for name in entry.keys() - {"object", "completed_at"}}
+        middle = len(entry[part]) // 2
+        events += [
+            {**fields, "type": f"{entry['type']}.delta", "output_index": index, part: piece}
+            for piece in (entry[part][:middle], entry[part][middle:])
+        ]
+    return [*events, {"type": "conversation.response.done", "created_at": AT, "usage": USAGE}]
+
+
+Turn: TypeAlias = "list[Json] | httpx.Response | Callable[[Json], Any]"
+
+
+class ScriptedMistral:
+    """A Mistral behind a real client: the nth request of each conversation is answered with the nth turn.
+
+    A turn is the entries of the answer, streamed or not as the request wants it; a whole HTTP response; or a function
+    of the request's body, a coroutine function where the client is asynchronous, that returns one of these.
+    """
+
+    def __init__(self, *turns: Turn) -> None:
+        self.requests: list[Json] = []
+        """The bodies of the requests for a conversation, oldest first."""
+        self.agent_updates: list[Json] = []
+        self.client = client_of(self._answer)
+        self._turns = turns
+        self._conversations: dict[str, Iterator[Turn]] = {}
+
+    def _answer(self, request: Any) -> Any:
+        kind, *ids = request.url.path.removeprefix("/v1/").split("/")
+        body = json.loads(request.content) if request.content else {}
+        if kind == "chat":
+            choice = {"index": 0, "message": {"role": "assistant", "content": "Rye."}, "finish_reason": "stop"}
+            chat = {"id": "chat_1", "object": "chat.completion", "model": "m", "created": 0}
+            return answer({**chat, "choices": [choice], "usage": USAGE})
+        if kind == "agents":
+            if request.method == "PATCH":
+                self.agent_updates.append(body)
+            agent = {"object": "agent", "id": ids[0], "name": "baker", "model": "m", "version": 0, "versions": [0]}
+            return answer({**agent, "created_at": AT, "updated_at": AT, "deployment_chat": False, "source": "api"})
+        conversation_id = ids[0] if ids else f"conv_{len(self._conversations) + 1}"
+        self.requests.append(body)
+        turn = next(self._conversations.setdefault(conversation_id, iter(self._turns)))
+        return _response(turn(body) if callable(turn) else turn, body, conversation_id)
+
+
+def _response(turn: Any, body: Json, conversation_id: str) -> Any:
+    if inspect.isawaitable(turn):
+        return _awaited_response(turn, body, conversation_id)
+    if isinstance(turn, httpx.Response):
+        return turn
+    if body.get("stream"):
+        return answer_stream(streamed(turn, conversation_id))
+    response = {"object": "conversation.response", "conversation_id": conversation_id, "outputs": turn}
+    return answer({**response, "usage": USAGE})
+
+
+async def _awaited_response(turn: Any, body: Json, conversation_id: str) -> Any:
+    return _response(await turn, body, conversation_id)
