@@ -17,7 +17,7 @@ import requests
 from braintrust.integrations.mistral.conftest import wait_until
 from braintrust.integrations.mistral.test_helpers_spans import without_identity
 
-from endurance import application, leftovers
+from endurance import leftovers, outage_calls
 from endurance.conftest import logging_to
 from local import LocalBraintrust, LocalMistral
 from local.braintrust import Outage
@@ -51,10 +51,10 @@ def whole(came: list[str], bt: LocalBraintrust) -> Whole:
 def undisturbed(mistral: LocalMistral) -> Whole:
     """What there is where Braintrust is in order."""
     with LocalBraintrust() as bt, logging_to(bt):
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         flush()
         result = whole(came, bt)
-    assert result.attachments == [application.PICTURE]
+    assert result.attachments == [outage_calls.PICTURE]
     return result
 
 
@@ -125,7 +125,7 @@ def test_an_answer_that_is_an_error_or_late_or_never_comes(
         monkeypatch.setenv("BRAINTRUST_HTTP_TIMEOUT", "0.2")
     with LocalBraintrust() as bt, logging_in(bt):
         bt.outage = outage
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         # Not one span has arrived, and every call has been answered.
         assert (bt.rows, bt.attachments) == ([], {})
         wait_until(lambda: bt.arrived > 0)
@@ -138,7 +138,7 @@ def test_nobody_listens(mistral: LocalMistral, undisturbed: Whole, port: int) ->
     bt = LocalBraintrust(port=port).start()
     with log_in_first(bt):
         bt.stop()
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         with LocalBraintrust(port=port) as again:
             flush()
             assert whole(came, again) == undisturbed
@@ -148,7 +148,7 @@ def test_it_takes_connections_and_says_nothing(mistral: LocalMistral, undisturbe
     """From the start: not even the login is answered, until Braintrust is there."""
     bt = LocalBraintrust(port=port)
     with logging_to(bt):
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         with bt:
             flush()
             assert whole(came, bt) == undisturbed
@@ -158,7 +158,7 @@ def test_attachments_that_cannot_be_uploaded(mistral: LocalMistral, undisturbed:
     """The SDK tries once. The spans arrive, with references to attachments that did not."""
     with LocalBraintrust() as bt, logging_to(bt):
         bt.outage, bt.outage_at = "errors", "/attachment"
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         # Who flushes is told; whether that is this thread or the SDK's depends on which comes first.
         with contextlib.suppress(Exception):
             flush()
@@ -174,7 +174,7 @@ def test_an_outage_that_outlasts_the_sdk(
     monkeypatch.setenv("BRAINTRUST_FAILED_PUBLISH_PAYLOADS_DIR", str(tmp_path))
     with LocalBraintrust() as bt, log_in_first(bt):
         bt.outage, bt.outage_at = "errors", "/logs3"
-        came = application.calls(mistral.url)
+        came = outage_calls.calls(mistral.url)
         flush()
         assert (came, shown(kept(tmp_path))) == undisturbed[:2]
         assert bt.rows == []

@@ -1,4 +1,4 @@
-"""An application that makes calls of each kind, and says what came of them."""
+"""The calls that an application makes during an outage, of each kind, and what came of them."""
 
 import asyncio
 import base64
