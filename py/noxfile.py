@@ -22,7 +22,6 @@ nox.options.sessions = [
     "test_mistral",
     "test_python",
     "overlay",
-    "local",
     "endurance",
     "changes",
     "demo",
@@ -97,9 +96,9 @@ def environment(session: nox.Session, group: str) -> str:
 @nox.session
 @nox.parametrize(["mistral", "braintrust"], PAIRS)
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
-    """Test the integration against one pair of SDKs."""
-    install(session, "test", "local", mistral=mistral, braintrust=braintrust)
-    pytest(session, INTEGRATION, mistral=mistral)
+    """Test the integration against one pair of SDKs, and the local services with its clients."""
+    install(session, "test", "local", "demo", mistral=mistral, braintrust=braintrust)
+    pytest(session, INTEGRATION, "local", mistral=mistral)
 
 
 @nox.session(python=[version for version in VERSIONS["python"] if version != THIS_PYTHON])
@@ -116,14 +115,6 @@ def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
     install(session, "test", mistral=NEWEST_MISTRAL)
     pytest(session, "src/braintrust_mistral", mistral=NEWEST_MISTRAL)
-
-
-@nox.session
-@nox.parametrize("mistral", [nox.param(mistral, id=label(mistral)) for mistral in reversed(VERSIONS["mistralai"])])
-def local(session: nox.Session, mistral: str) -> None:
-    """Test the local Mistral and the local Braintrust with real clients."""
-    install(session, "test", "local", "demo", mistral=mistral)
-    pytest(session, "local", mistral=mistral)
 
 
 @nox.session
