@@ -16,19 +16,6 @@ nox.options.default_venv_backend = "uv|venv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = [
-    "lint",
-    "types",
-    "test_mistral",
-    "test_python",
-    "overlay",
-    "endurance",
-    "changes",
-    "demo",
-    "examples",
-    "release_check",
-    "release_install",
-]
 
 # pyenv's shims run only the versions that are switched on; the others are here all the same.
 if pyenv := os.environ.get("PYENV_ROOT"):
@@ -38,8 +25,24 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS: dict[str, list[str]] = PROJECT["tool"]["braintrust-mistral"]["versions"]
 NEWEST_MISTRAL = VERSIONS["mistralai"][-1]
 NEWEST_BRAINTRUST = VERSIONS["braintrust"][-1]
+OLDEST_PYTHON, NEWEST_PYTHON = VERSIONS["python"][0], VERSIONS["python"][-1]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 INTEGRATION = "src/braintrust/integrations/mistral"
+
+nox.options.sessions = [
+    "lint",
+    "types",
+    "test_mistral",
+    # Those between them run by name.
+    *(f"test_python-{python}" for python in (OLDEST_PYTHON, NEWEST_PYTHON) if python != THIS_PYTHON),
+    "overlay",
+    "endurance",
+    "changes",
+    "demo",
+    "examples",
+    "release_check",
+    "release_install",
+]
 
 
 def label(mistral: str) -> str:
@@ -204,7 +207,7 @@ def release_check(session: nox.Session) -> None:
     session.run("python", "-m", "tools.release_check", "dist", tree)
 
 
-@nox.session(python=[VERSIONS["python"][0], VERSIONS["python"][-1]], requires=["release_check"])
+@nox.session(python=[OLDEST_PYTHON, NEWEST_PYTHON], requires=["release_check"])
 def release_install(session: nox.Session) -> None:
     """Install the wheel of the release on the oldest and on the newest Python, and see whether it works there."""
     (wheel,) = glob.glob("dist/*.whl")
