@@ -101,11 +101,7 @@ def _recorded(request: Any) -> _Answer:
 
 def remember_models(patch: pytest.MonkeyPatch) -> None:
     """Have the SDK make a pydantic model for each type once, and not for each event: most of its time goes there."""
-    patch.setattr(serializers, "create_model", _made_once(vars(serializers)["create_model"]))
-
-
-def _made_once(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the SDK's `create_model` with a memory: the same model for the same type."""
+    make: Callable[..., Any] = vars(serializers)["create_model"]
     made: dict[tuple[str, Any], Any] = {}
 
     def create_model(name: str, **fields: Any) -> Any:
@@ -118,4 +114,4 @@ def _made_once(make: Callable[..., Any]) -> Callable[..., Any]:
             # Not every type can be a key.
             return make(name, **fields)
 
-    return create_model
+    patch.setattr(serializers, "create_model", create_model)

@@ -64,12 +64,7 @@ def as_coroutine(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 Run: TypeAlias = Callable[..., Any]
-
-
 Kind: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-
 both_ways = pytest.mark.parametrize("run", [unstreamed_run, streamed_run])
-
-
 both_kinds = pytest.mark.parametrize("kind", [as_function, as_coroutine])

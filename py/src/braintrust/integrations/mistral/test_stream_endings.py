@@ -5,7 +5,7 @@ import contextlib
 import gc
 import itertools
 import operator
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 from unittest.mock import ANY
 
@@ -386,7 +386,7 @@ async def the_requesting_coroutine_is_closed(caller: Caller) -> None:
     requesting.close()
 
 
-Ending = Callable[[Caller], Awaitable[None]]
+Ending = Callable[[Caller], Coroutine[Any, Any, None]]
 ASYNC_ENDINGS: dict[Ending, tuple[str, str | None]] = {
     the_wait_for_an_event_is_cancelled: ("beginning", "CancelledError"),
     the_waiting_coroutine_is_closed: ("beginning", None),
@@ -438,11 +438,7 @@ def test_a_stream_ends_its_span_once_with_what_had_arrived_when(
     if make_surface is responses and not hasattr(models, "ResponsesStreamFrame"):
         pytest.skip("mistralai 1.x and 2.x have no Responses API")
     caller = Caller(make_surface(), is_async=is_async)
-
-    async def main() -> None:
-        await ending(caller)
-
-    asyncio.run(main())
+    asyncio.run(ending(caller))
     surface, caller.stream = caller.surface, None
     wait_for_abandoned_streams()
     # One to open it, and one that ends it.
