@@ -58,17 +58,7 @@ PAIRS = [
 
 # What depends on the Python: event loops, garbage collection, signatures. The rest are pure functions, or about the
 # SDKs and the network between them.
-PYTHON_TESTS = (
-    "payloads",
-    "patchers",
-    "tracing",
-    "streams",
-    "stream_endings",
-    "runs",
-    "run_endings",
-    "safety",
-    "spans",
-)
+PYTHON_TESTS = ("test_payloads.py", "test_patchers.py", "test_safety.py", "tracing", "runs")
 
 
 def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = NEWEST_BRAINTRUST) -> None:
@@ -101,7 +91,7 @@ def environment(session: nox.Session, group: str) -> str:
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
     """Test the integration against one pair of SDKs, and the local services with its clients."""
     install(session, "test", "local", "demo", mistral=mistral, braintrust=braintrust)
-    pytest(session, INTEGRATION, "local", mistral=mistral)
+    pytest(session, INTEGRATION, "tests", "--ignore=tests/overlay", mistral=mistral)
 
 
 @nox.session(python=[version for version in VERSIONS["python"] if version != THIS_PYTHON])
@@ -110,14 +100,14 @@ def test_python(session: nox.Session) -> None:
     # Nothing plays cassettes to the newest mistralai on Python 3.10, see pyproject.toml.
     mistral = VERSIONS["mistralai"][-2] if session.python == "3.10" else NEWEST_MISTRAL
     install(session, "test", "local", mistral=mistral)
-    pytest(session, *(f"{INTEGRATION}/test_{name}.py" for name in PYTHON_TESTS), mistral=mistral)
+    pytest(session, *(f"tests/{name}" for name in PYTHON_TESTS), mistral=mistral)
 
 
 @nox.session
 def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
     install(session, "test", mistral=NEWEST_MISTRAL)
-    pytest(session, "src/braintrust_mistral", mistral=NEWEST_MISTRAL)
+    pytest(session, "tests/overlay", mistral=NEWEST_MISTRAL)
 
 
 @nox.session
@@ -143,7 +133,7 @@ def new_mistral(session: nox.Session) -> None:
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
     session.install(f"mistralai[agents]=={mistral}")
-    pytest(session, INTEGRATION, "local", mistral=tested)
+    pytest(session, INTEGRATION, "tests", "--ignore=tests/overlay", mistral=tested)
 
 
 @nox.session
@@ -240,5 +230,5 @@ def types(session: nox.Session) -> None:
 def record(session: nox.Session, mistral: str) -> None:
     """Record the cassettes anew: from Mistral's API with MISTRAL_API_KEY set, else from the local Mistral."""
     install(session, "test", "local", mistral=mistral)
-    modules = (f"{INTEGRATION}/test_mistral.py", f"{INTEGRATION}/test_mistral_models.py")
+    modules = (f"{INTEGRATION}/test_mistral.py", "tests/test_mistral_models.py")
     pytest(session, *modules, "--record-mode=rewrite", mistral=mistral)

@@ -6,10 +6,10 @@ import braintrust
 import pytest
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import MistralIntegration
-from braintrust.integrations.mistral.conftest import reported_faults
 
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from endurance.replay import remember_models
-from local import LocalBraintrust, LocalMistral
+from tests.conftest import reported_faults
 
 
 pytest.register_assert_rewrite("endurance.checks")

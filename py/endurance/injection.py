@@ -12,6 +12,7 @@ import inspect
 import pkgutil
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
@@ -55,13 +56,13 @@ _KINDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATO
 
 @functools.cache
 def functions() -> dict[str, Place]:
-    """Return every function of the integration by its name, as in `tracing.TracedCall.begin`, in order."""
+    """Return every function of the integration by its name, as in `tracing.calls.TracedCall.begin`, in order."""
     found: dict[str, Place] = {}
     for file in _files():
         with open(file, encoding="utf-8") as source:
             module = compile(source.read(), file, "exec")
         for name, code in _functions_in(module):
-            stem = file.rpartition("/")[2].removesuffix(".py")
+            stem = _room_of(file)
             number = sum(1 for other in found if other.partition("#")[0] == f"{stem}.{name}")
             found[f"{stem}.{name}#{number + 1}" if number else f"{stem}.{name}"] = place_of(code)
     return found
@@ -97,14 +98,20 @@ def forget_results() -> None:
 
 @functools.cache
 def _modules() -> list[Any]:
-    names = [info.name for info in pkgutil.iter_modules(mistral.__path__)]
-    ours = sorted(name for name in names if name != "conftest" and not name.startswith("test_"))
-    return [mistral, *(importlib.import_module(f"{mistral.__name__}.{name}") for name in ours)]
+    found = pkgutil.walk_packages(mistral.__path__, f"{mistral.__name__}.")
+    names = sorted(info.name for info in found if not info.name.rpartition(".")[2].startswith("test_"))
+    return [mistral, *map(importlib.import_module, names)]
 
 
 @functools.cache
 def _files() -> list[str]:
     return [str(module.__file__) for module in _modules()]
+
+
+def _room_of(file: str) -> str:
+    """Return a module's name below the integration's folder."""
+    parts = Path(file).relative_to(Path(str(mistral.__file__)).parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
 def _functions_in(code: CodeType, prefix: str = "") -> Iterator[tuple[str, CodeType]]:

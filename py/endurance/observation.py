@@ -12,7 +12,9 @@ from typing import Any
 
 import braintrust
 from braintrust import logger as braintrust_logger
-from braintrust.integrations.mistral import faults, runs, spans, streams
+from braintrust.integrations.mistral import faults
+from braintrust.integrations.mistral.runs import runs
+from braintrust.integrations.mistral.tracing import spans, streams
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 

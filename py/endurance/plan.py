@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from local.scenarios import LONG_STREAM, SCENARIOS
-from local.wire_faults import WireFault
+from braintrust_mistral.local.mistral.scenarios import LONG_STREAM, SCENARIOS
+from braintrust_mistral.local.mistral.wire_faults import WireFault
 
 
 SEED = int(os.environ.get("ENDURANCE_SEED", "6"))

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from braintrust_mistral.local.mistral.echo import SUFFIX
+from braintrust_mistral.local.mistral.wire_faults import HEADER
 from endurance.plan import Call, Plan
-from local.echo import SUFFIX
-from local.wire_faults import HEADER
 
 
 if TYPE_CHECKING:

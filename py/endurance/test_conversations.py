@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import braintrust
 import pytest
 from braintrust import logger as braintrust_logger
-from braintrust.integrations.mistral import spans
-from braintrust.integrations.mistral.conftest import wait_until
+from braintrust.integrations.mistral.tracing import spans
 from braintrust.util import LazyValue
 
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from braintrust_mistral.local.mistral.scenarios import SCENARIOS
+from braintrust_mistral.local.mistral.wire_faults import KINDS
 from endurance import leftovers
 from endurance.checks import Trace
 from endurance.clients import converse
@@ -19,9 +21,7 @@ from endurance.plan import IS_FULL, SEED, plans
 from endurance.records import Ends
 from endurance.replay import remember_models
 from endurance.talks import Talk
-from local import LocalBraintrust, LocalMistral
-from local.scenarios import SCENARIOS
-from local.wire_faults import KINDS
+from tests.conftest import wait_until
 
 
 BATCHES, BATCH = (10, 1000) if IS_FULL else (6, 100)

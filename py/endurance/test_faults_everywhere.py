@@ -14,36 +14,36 @@ from typing import Any, NamedTuple
 import braintrust
 import pytest
 
+from braintrust_mistral.local import LocalMistral
 from endurance.applications import APPLICATIONS, Application
 from endurance.injection import Place, broken, functions, place_of
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Mistral, Replay
 from endurance.run_applications import RUN_APPLICATIONS
-from local import LocalMistral
 
 
 FUNCTIONS = functions()
 
 ONCE = frozenset(
     {
-        "completions._operations",
-        "llm_spans.with_llm_spans",
-        "metadata.request_reader",
-        "metadata.with_stream",
-        "operations.from_plain",
+        "resources.completions._operations",
+        "resources.llm_spans.with_llm_spans",
+        "resources.reading.request_reader",
+        "resources.reading.with_stream",
+        "resources.reading.from_loggable",
         "patchers.Resource.all_wrappers",
         "patchers._method_patchers",
         "patchers._resource_patcher",
         "patching.OncePatcher.patch",
         "patching._renew_lock",
-        "pending.EarlySettlements._renew_lock",
-        "pending.PendingCalls.__init__",
-        "pending.PendingCalls._renew_lock",
-        "streams._OpenStreams.__init__",
-        "streams._OpenStreams._reset",
-        "tracing.traced",
-        "tracing.traced_async",
+        "tracing.pending.EarlySettlements._renew_lock",
+        "tracing.pending.PendingToolCalls.__init__",
+        "tracing.pending.PendingToolCalls._renew_lock",
+        "tracing.streams._OpenStreams.__init__",
+        "tracing.streams._OpenStreams._reset",
+        "tracing.calls.traced",
+        "tracing.calls.traced_async",
     }
 )
 """What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
@@ -58,14 +58,14 @@ NOT_TRACING = frozenset(
         "operations.Accumulator.arrivals",
         "operations.Accumulator.add",
         "operations.Accumulator.response",
-        "chunks._Chunk.finish",
-        "turns.Turns.add",
+        "resources.chunks._Chunk.finish",
+        "tracing.run_state.RunState.add",
         # For whoever imports them.
-        "genai.format_input_message",
-        "genai.format_output_message",
-        "genai.format_output_entries",
-        "genai.format_tool_definition",
-        "pending.PendingCalls.__len__",
+        "genai.messages.format_input_message",
+        "genai.messages.format_output_message",
+        "genai.messages.format_output_entries",
+        "genai.messages.format_tool_definition",
+        "tracing.pending.PendingToolCalls.__len__",
     }
 )
 """What no application comes to."""
@@ -73,22 +73,22 @@ NOT_TRACING = frozenset(
 GUARD = frozenset({"faults.guarded", "faults.report_fault", "faults._origin"})
 """The guard itself: there is no second one."""
 
-PARTS_OF_CALLS = frozenset({"runs.RunStream._step"})
+PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
 """What the methods that are called from outside have in common."""
 
-IN_FINALIZERS = frozenset({"spans.CallSpan.is_closed", "streams._OpenStreams.abandon"})
+IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.streams._OpenStreams.abandon"})
 """A finalizer must not log, as it may run inside of a lock of logging: the interpreter reports what it raises."""
 
 ENDS = frozenset(
     {
-        "spans.CallSpan.close",
-        "streams.StreamLifecycle.end",
-        "tracing.TracedCall.failed",
-        "tracing.TracedCall.returned",
-        "runs.Run.close",
-        "runs._Function.failed",
-        "runs._Function.returned",
-        "streams._OpenStreams.end_all",
+        "tracing.spans.CallSpan.close",
+        "tracing.streams.StreamLifecycle.end",
+        "tracing.calls.TracedCall.failed",
+        "tracing.calls.TracedCall.returned",
+        "runs.runs.Run.close",
+        "runs.runs._Function.failed",
+        "runs.runs._Function.returned",
+        "tracing.streams._OpenStreams.end_all",
     }
 )
 """What has a span ended, and nothing else does: without it the span stays open."""

@@ -11,19 +11,20 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from braintrust.integrations.mistral import patchers, streams
-from braintrust.integrations.mistral.genai import span_attributes
+from braintrust.integrations.mistral import patchers
+from braintrust.integrations.mistral.genai.messages import span_attributes
 from braintrust.integrations.mistral.operations import Operation, Request, read_stream
-from braintrust.integrations.mistral.payloads import MAX_DEPTH, parsed, plain
-from braintrust.integrations.mistral.spans import CallSpan
+from braintrust.integrations.mistral.payloads import MAX_DEPTH, parse_arguments, to_loggable
+from braintrust.integrations.mistral.tracing import streams
+from braintrust.integrations.mistral.tracing.spans import CallSpan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from braintrust_mistral.local import LocalMistral
 from endurance.applications import read
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Replay
-from local import LocalMistral
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -346,7 +347,7 @@ VALUES: dict[str, Callable[[int], Any]] = {
     },
 }
 READINGS: dict[str, Callable[[Any], Any]] = {
-    "plain": plain,
+    "plain": to_loggable,
     "response": lambda value: OPERATIONS["beta.conversations.start"].response(value, Request()),
     "attributes": lambda value: span_attributes(
         {"span_attributes": {"name": "mistral.chat.complete"}, "input": value, "output": value, "metadata": {}}
@@ -390,7 +391,7 @@ def test_however_deep_a_value_is_what_is_logged_of_it_is_not(reading: str) -> No
     value = nested(DEEP)
     if reading == "arguments":
         text = "[" * DEEP + "]" * DEEP
-        assert parsed(text) == text
+        assert parse_arguments(text) == text
     elif reading == "llm spans":
         entries = [{"type": "message.output", "content": value}]
         read_all = OPERATIONS["beta.conversations.start"].with_llm_spans

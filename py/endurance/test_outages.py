@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 import braintrust
 import pytest
 import requests
-from braintrust.integrations.mistral.conftest import wait_until
-from braintrust.integrations.mistral.test_helpers_spans import without_identity
 
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from braintrust_mistral.local.braintrust.service import Outage
 from endurance import leftovers, outage_calls
 from endurance.conftest import logging_to
-from local import LocalBraintrust, LocalMistral
-from local.braintrust import Outage
+from tests.conftest import wait_until
+from tests.helpers.spans import without_identity
 
 
 Shown: TypeAlias = list[tuple[Any, ...]]

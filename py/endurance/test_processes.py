@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from endurance.plan import IS_FULL
-from local import LocalBraintrust, LocalMistral
 
 
 STREAM = "mistral.beta.conversations.start_stream"

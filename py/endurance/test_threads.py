@@ -13,12 +13,12 @@ from typing import Any
 import braintrust
 import pytest
 from braintrust.integrations.mistral import MistralIntegration, wrap_mistral
-from braintrust.integrations.mistral.conftest import take_off_tracing
 
+from braintrust_mistral.local import LocalMistral
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Mistral, httpx
-from local import LocalMistral
+from tests.conftest import take_off_tracing
 
 
 THREADS = 16

@@ -13,9 +13,9 @@ from typing import Any
 
 import braintrust
 
+from braintrust_mistral.local.drawing.picture import save_picture
 from examples.run import ask
 from examples.services import Services, services
-from local.picture import save_picture
 
 
 QUESTION = "Which ferries go from Lisbon to Cacilhas on Monday afternoon, and what do four tickets cost? Book one."

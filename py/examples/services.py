@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import braintrust
 
-from local import LocalBraintrust, LocalMistral
-from local.answers import Json
-from local.picture import show_trace
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from braintrust_mistral.local.drawing.picture import show_trace
+from braintrust_mistral.local.mistral.answers import Json
 
 
 try:

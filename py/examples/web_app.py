@@ -15,9 +15,9 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from starlette.routing import Mount
 
+from braintrust_mistral.local.server import LocalServer
 from examples.services import Services, services
 from examples.web_search import QUESTION, text
-from local.server import LocalServer
 
 
 def application(here: Services, roots: list[Any]) -> FastAPI:

@@ -223,9 +223,9 @@ def _logger() -> Finding:
 
 
 def _llm_spans() -> Finding:
-    tracing = importlib.import_module(f"{INTEGRATION}.tracing")
+    tracing = importlib.import_module(f"{INTEGRATION}.tracing.calls")
     name: str = tracing.LLM_SPANS
-    if tracing.wants_llm_spans(None):
+    if tracing.llm_spans_enabled(None):
         return Finding("llm spans", "ok", f"on by {name}")
     value = os.environ.get(name, "")
     if value.lower() in ("", "0", "false"):

@@ -4,27 +4,30 @@ Modules that understand payloads build these values and know no spans; `tracing`
 spans and know no payloads.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from braintrust.span_types import SpanTypeAttribute
 
-from .payloads import Loggable, plain
+from .payloads import Loggable
 
 
-class CallKey(NamedTuple):
+INSTRUMENTATION = "mistral-auto"
+"""What the spans of this integration name as their origin."""
+
+
+class ToolCallKey(NamedTuple):
     """What identifies a function call that waits for its result."""
 
     conversation_id: str
     tool_call_id: str
 
 
-class Settlement(NamedTuple):
+class ToolCallUpdate(NamedTuple):
     """What a request brings for an earlier function call: its result, or the decision whether it may run."""
 
-    key: CallKey
+    key: ToolCallKey
     output: Loggable = None
     approval: str | None = None
 
@@ -34,7 +37,7 @@ class Request(NamedTuple):
 
     input: Loggable = None
     metadata: Mapping[str, Loggable] = MappingProxyType({})
-    settlements: Sequence[Settlement] = ()
+    tool_call_updates: Sequence[ToolCallUpdate] = ()
 
 
 class Child(NamedTuple):
@@ -58,7 +61,7 @@ class Child(NamedTuple):
     start: float | None = None
     end: float | None = None
     arrival: "Arrival | None" = None
-    waits_as: CallKey | None = None
+    pending_key: ToolCallKey | None = None
     span_type: SpanTypeAttribute = SpanTypeAttribute.TOOL
     metrics: Mapping[str, float] = MappingProxyType({})
 
@@ -106,17 +109,6 @@ RequestReader: TypeAlias = Callable[[Mapping[str, Any]], Request]
 
 ResponseReader: TypeAlias = Callable[[Any, Request], Outcome]
 """Reads a response, the SDK's or an accumulator's, to a request."""
-
-
-def from_plain(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseReader:
-    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is."""
-
-    @functools.wraps(read)
-    def read_any(response: Any, request: Request) -> Outcome:
-        fields = plain(response)
-        return read(fields) if isinstance(fields, dict) else Outcome(output=fields)
-
-    return read_any
 
 
 def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request) -> Outcome:

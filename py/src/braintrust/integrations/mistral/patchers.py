@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 
-from . import audio, classifiers, completions, conversations, embeddings, ocr, responses, runs
 from .faults import guarded
 from .operations import Operation
-from .patching import OncePatcher
-from .tracing import Wrapper, traced, traced_async, want_llm_spans
+from .patching import OncePatcher, Wrapper
+from .resources import audio, classifiers, completions, conversations, embeddings, ocr, responses
+from .runs import runs
+from .tracing.calls import set_llm_spans, traced, traced_async
 
 
 class Resource(NamedTuple):
@@ -144,7 +145,7 @@ def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
         if any(hasattr(target, method) for method in resource.operations):
             guarded(patcher.wrap_target, target, fallback=target)
             if llm_spans is not None:
-                guarded(want_llm_spans, target, llm_spans, fallback=None)
+                guarded(set_llm_spans, target, llm_spans, fallback=None)
             found = True
     if not found:
         raise TypeError(

@@ -2,9 +2,14 @@
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from braintrust.integrations.base import FunctionWrapperPatcher
+
+
+Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
+"""What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""
 
 
 class OncePatcher(FunctionWrapperPatcher):

@@ -49,7 +49,7 @@ _EQUAL_SIGNS = ("=", "\\u003", "%")
 _Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
 
 
-def plain(value: Any, key: str = "") -> Loggable:
+def to_loggable(value: Any, key: str = "") -> Loggable:
     """Return `value` as JSON-able dicts, lists and scalars, with inline media as attachments.
 
     `key` is the name under which the value stood, if any: some hold base64 and do not say so.
@@ -79,19 +79,24 @@ def given_fields(model: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if is_given(value)}
 
 
-def parsed(arguments: Loggable) -> Loggable:
+def parse_arguments(arguments: Loggable) -> Loggable:
     """Return the arguments of a tool call parsed where they are JSON, else as they came."""
     if not isinstance(arguments, str):
         return arguments
     try:
-        return plain(json.loads(arguments))
+        return to_loggable(json.loads(arguments))
     except (ValueError, RecursionError):
         return arguments
 
 
-def dicts(values: Loggable) -> list[dict[str, Loggable]]:
+def only_dicts(values: Loggable) -> list[dict[str, Loggable]]:
     """Return the dicts of a list, and none of what is no list."""
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    """Return the values without those that are `None`."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def redact(text: str) -> str:

@@ -10,7 +10,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from .conftest import (
+from tests.conftest import (
     MODEL,
     QUESTION,
     RATES,
@@ -24,8 +24,8 @@ from .conftest import (
     last_call,
     only_call,
 )
-from .test_helpers_spans import IS_MISTRALAI_1, LoggedSpan, expected_call, logged_calls, parsed_by_sdk
-from .test_helpers_wire import Json
+from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, expected_call, logged_calls, parsed_by_sdk
+from tests.helpers.wire import Json
 
 
 pytestmark = RECORDED

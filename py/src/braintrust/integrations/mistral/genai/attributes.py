@@ -1,0 +1,113 @@
+"""OpenTelemetry's `gen_ai.*` attributes on the spans of this integration, added while the SDK exports them."""
+
+import contextlib
+import importlib.metadata
+import os
+from typing import TYPE_CHECKING, Any
+
+import braintrust
+from braintrust.logger import BaseAttachment
+
+from ..faults import guarded
+from ..operations import INSTRUMENTATION
+from .messages import bytes_in_memory, span_attributes
+
+
+if TYPE_CHECKING:
+    from braintrust import SpanCustomizer
+else:
+    SpanCustomizer = getattr(braintrust, "SpanCustomizer", object)
+
+_CAPTURE_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_MOST_SPANS = 8_192
+_MOST_INLINE_BYTES = 64 * 1024
+
+
+class GenAIAttributes(SpanCustomizer):
+    """Adds OpenTelemetry's `gen_ai.*` attributes to the metadata of this integration's spans, and of no others.
+
+        braintrust.auto_instrument(span_customizers=[GenAIAttributes()])
+
+    What the spans log otherwise stays as it is, content included.
+
+    Args:
+        capture_content: whether the attributes include messages, instructions, and the arguments and results of tools.
+            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=false` leaves them out as well.
+
+    Raises:
+        RuntimeError: if the installed `braintrust` has no span customizers.
+    """
+
+    def __init__(self, *, capture_content: bool = True) -> None:
+        if SpanCustomizer is object:
+            raise RuntimeError(
+                "GenAIAttributes needs span customizers, which braintrust "
+                f"{importlib.metadata.version('braintrust')} does not have: upgrade it"
+            )
+        self._capture_content = capture_content and os.environ.get(_CAPTURE_VARIABLE, "").strip().lower() != "false"
+        # A span's first record says whose it is and what it is called, and none after it does: name and type, by the
+        # row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others fork.
+        self._awaited: dict[str, dict[str, Any]] = {}
+
+    def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the record with the attributes that it brings, or unchanged where it is none of ours."""
+        # The SDK would strip the record of everything if this raised.
+        return guarded(self._customized, data, fallback=data)
+
+    def _customized(self, record: dict[str, Any]) -> dict[str, Any]:
+        span = self._span_of(record)
+        if span is None:
+            return record
+        content = {name: _with_references(record[name]) for name in ("input", "output") if name in record}
+        readable = {**record, **content, "span_attributes": span}
+        attributes = span_attributes(readable, capture_content=self._capture_content)
+        return {**record, "metadata": {**(record.get("metadata") or {}), **attributes}}
+
+    def _span_of(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the name and type of the span that a record is of, or `None` where that is none of ours."""
+        # The hook is also called with OpenTelemetry's own spans, which have no id of this kind.
+        identity = str(record.get("id"))
+        if "span_attributes" in record and "context" in record:
+            if not _is_ours(record["context"]):
+                return None
+            span = {name: record["span_attributes"].get(name) for name in ("name", "type")}
+        else:
+            span = self._awaited.pop(identity, None)
+        if span is not None and not _is_last(record, span):
+            self._remember(identity, span)
+        return span
+
+    def _remember(self, identity: str, span: dict[str, Any]) -> None:
+        self._awaited[identity] = span
+        if len(self._awaited) > _MOST_SPANS:
+            # The oldest one, unless another thread is about to do the same.
+            with contextlib.suppress(StopIteration, RuntimeError):
+                self._awaited.pop(next(iter(self._awaited)), None)
+
+
+def _is_ours(context: Any) -> bool:
+    origin = context.get("span_origin") if isinstance(context, dict) else None
+    instrumentation = origin.get("instrumentation") if isinstance(origin, dict) else None
+    return isinstance(instrumentation, dict) and instrumentation.get("name") == INSTRUMENTATION
+
+
+def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:
+    """Tell whether a span has ended; a function call has not before its result is there, which a later call brings."""
+    if (record.get("metrics") or {}).get("end") is None:
+        return False
+    tool_type = (record.get("metadata") or {}).get("tool_type", "function.call")
+    return not (span["type"] == "tool" and tool_type == "function.call" and record.get("output") is None)
+
+
+def _with_references(value: Any) -> Any:
+    """Return a value with what Braintrust stores in the place of attachments, small ones aside.
+
+    A part could hold any attachment's bytes, as OpenTelemetry's blobs do. But metadata is what Braintrust indexes, and
+    each picture would be sent twice: what is large is a file, with the key of the uploaded attachment as its id.
+    """
+    if isinstance(value, BaseAttachment):
+        content = bytes_in_memory(value)
+        return {**value.reference} if content is None or len(content) > _MOST_INLINE_BYTES else value
+    if isinstance(value, dict):
+        return {name: _with_references(item) for name, item in value.items()}
+    return [_with_references(item) for item in value] if isinstance(value, list) else value

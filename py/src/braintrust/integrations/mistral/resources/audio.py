@@ -1,0 +1,131 @@
+"""What transcriptions and generated speech log: the audio as an attachment, the text, the seconds."""
+
+import base64
+import io
+import mimetypes
+from collections.abc import Mapping
+from typing import Any
+
+from braintrust.span_types import SpanTypeAttribute
+
+from ..faults import guarded
+from ..media import bytes_attachment
+from ..operations import Operation, Outcome, Request
+from ..payloads import Loggable, is_given, to_loggable, without_none
+from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
+from .reading import from_loggable, request_metadata, request_reader, response_metadata, with_stream
+from .usage import usage_metrics
+
+
+_AUDIO = {"file", "file_url", "file_id"}
+_SUBTYPES = {"mp3": "mpeg"}
+
+
+def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of `complete` or `stream` log: the file, its URL or its id, and the parameters."""
+    content = without_none({name: to_loggable(arguments.get(name), name) for name in ("file_url", "file_id")})
+    if is_given(arguments.get("file")):
+        content["file"] = guarded(_file, arguments["file"], fallback="<unreadable file>")
+    metadata = request_metadata(arguments, _AUDIO)
+    references = metadata.get("speaker_references")
+    if isinstance(references, dict):
+        # Their keys are the names of speakers, which do not say that base64 follows.
+        metadata["speaker_references"] = {name: to_loggable(audio, "ref_audio") for name, audio in references.items()}
+    return Request(content, metadata)
+
+
+@from_loggable
+def read_transcription(response: dict[str, Loggable]) -> Outcome:
+    """Return what a `TranscriptionResponse` logs."""
+    segments = response.get("segments")
+    metadata = {
+        "language": response.get("language"),
+        "finish_reason": response.get("finish_reason"),
+        "segments_count": len(segments) if isinstance(segments, list) else None,
+    }
+    return Outcome(
+        output=response.get("text"),
+        metadata={**response_metadata(response), **without_none(metadata)},
+        metrics=usage_metrics(response.get("usage")),
+    )
+
+
+def read_speech(response: Any, request: Request) -> Outcome:
+    """Return what a `SpeechResponse` logs: its audio as an attachment, of the type that was asked for."""
+    fields: Mapping[str, Any] = response if isinstance(response, Mapping) else vars(response)
+    data = base64.b64decode(fields["audio_data"])
+    audio_format = request.metadata.get("response_format")
+    content_type = f"audio/{_SUBTYPES.get(audio_format, audio_format)}" if isinstance(audio_format, str) else None
+    attachment = bytes_attachment(data, content_type)
+    output: dict[str, Loggable] = {
+        "type": "audio",
+        "mime_type": attachment.reference["content_type"],
+        "audio_size_bytes": len(data),
+    }
+    # A stream may end before any audio: there is no file to upload.
+    if data:
+        output["file"] = {"file_data": attachment, "filename": attachment.reference["filename"]}
+    return Outcome(output, metrics=usage_metrics(to_loggable(fields.get("usage"))))
+
+
+def _file(file: Any) -> Loggable:
+    """Return the `File` of a transcription, a model or a dict, as an attachment."""
+    fields: Mapping[str, Any] = file if isinstance(file, Mapping) else getattr(file, "__dict__", {})
+    # The SDK also takes dicts with the names of the wire.
+    name, content, content_type = (
+        next((fields[key] for key in keys if is_given(fields.get(key))), None)
+        for keys in (("file_name", "fileName"), ("content", ""), ("content_type", "Content-Type"))
+    )
+    data = _read(content)
+    if data is None:
+        named = {
+            "file_name": to_loggable(name),
+            "content": to_loggable(content),
+            "content_type": to_loggable(content_type),
+        }
+        return without_none(named) or to_loggable(file)
+    name = name if isinstance(name, str) else None
+    return bytes_attachment(data, content_type or mimetypes.guess_type(name or "")[0], name)
+
+
+def _read(content: Any) -> bytes | None:
+    """Return the bytes that the SDK is about to send of a file, or `None` where only the SDK may read it."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    # A pipe could be read only once.
+    if not (hasattr(content, "seekable") and content.seekable()):
+        return None
+    position = content.tell()
+    try:
+        if isinstance(content, io.TextIOBase):
+            # The SDK reads a text from where it stands.
+            return content.read().encode(content.encoding or "utf-8")
+        # The HTTP client rewinds everything else.
+        content.seek(0)
+        return content.read()
+    finally:
+        content.seek(position)
+
+
+TRANSCRIPTIONS = {
+    method: Operation(
+        f"mistral.audio.transcriptions.{method}",
+        SpanTypeAttribute.LLM,
+        with_stream(read_transcription_request, streams=accumulator is not None),
+        read_transcription,
+        accumulator,
+    )
+    for method, accumulator in (("complete", None), ("stream", TranscriptionAccumulator))
+}
+"""The traced methods of `client.audio.transcriptions`."""
+
+SPEECH = {
+    "complete": Operation(
+        "mistral.audio.speech.complete",
+        SpanTypeAttribute.LLM,
+        with_stream(request_reader("input")),
+        read_speech,
+        SpeechAccumulator,
+    )
+}
+"""The traced methods of `client.audio.speech`; with `stream=True` the one method streams."""

@@ -1,0 +1,211 @@
+"""What a message says and what a tool is called with, while it arrives: texts in pieces, thinking, whole chunks."""
+
+from typing import Any
+
+from ..payloads import is_given
+
+
+# A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
+MOST_PIECES = 32
+
+
+class Pieces:
+    """A text that arrives in pieces; the latest of them are in `recent`."""
+
+    __slots__ = ("_joined", "recent")
+
+    def __init__(self) -> None:
+        self._joined: list[str] = []
+        self.recent: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Append to the text."""
+        self.recent.append(piece)
+        if len(self.recent) >= MOST_PIECES:
+            self.join()
+
+    def join(self) -> None:
+        """Hold the pieces so far as one."""
+        self._joined.append("".join(self.recent))
+        self.recent.clear()
+
+    def value(self) -> str:
+        """Return the text so far."""
+        return "".join([*self._joined, *self.recent])
+
+
+class Content:
+    """The content of a message, in the order of its `content_index`es, and below that of arrival.
+
+    Attributes:
+        text: the chunk that the latest text went to.
+        text_index: the content_index whose strings may go straight there, if any may.
+        recent: the latest pieces of `text`.
+    """
+
+    __slots__ = ("_chunks", "_open", "recent", "text", "text_index")
+
+    def __init__(self) -> None:
+        # In order of arrival, with the content_index each came under; and the latest of each content_index.
+        self._chunks: list[tuple[int, _Chunk]] = []
+        self._open: dict[int, _Chunk] = {}
+        self.text_index: int | None = None
+        self.text = Pieces()
+        self.recent = self.text.recent
+
+    def add(self, content: Any, index: int = 0) -> None:
+        """Fold a delta: a string or one chunk."""
+        chunk = self._open.get(index)
+        if chunk is None or not chunk.take(content):
+            if isinstance(chunk, _TextChunk) and not chunk.text.value():
+                # An empty first delta announced a message, not a text.
+                chunk.is_announcement = True
+            chunk = self._open[index] = _make_chunk(content)
+            self._chunks.append((index, chunk))
+        if isinstance(chunk, _TextChunk):
+            self.text_index, self.text, self.recent = index, chunk.text, chunk.text.recent
+        else:
+            self.text_index = None
+
+    def value(self) -> Any:
+        """Return the content: a string where it is one text that came as strings, else a list of chunks."""
+        in_order = sorted(self._chunks, key=lambda item: item[0])
+        chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, _TextChunk) and chunk.is_announcement)]
+        if len(chunks) == 1 and isinstance(chunks[0], _TextChunk) and chunks[0].bare:
+            return chunks[0].text.value()
+        return [chunk.finish() for chunk in chunks]
+
+
+class Arguments:
+    """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
+
+    __slots__ = ("_object", "_text")
+
+    def __init__(self) -> None:
+        self._text: Pieces | None = None
+        self._object: Any = None
+
+    def add(self, piece: Any) -> None:
+        """Fold a piece of text, or the object that they are."""
+        if isinstance(piece, str):
+            if self._text is None:
+                self._text = Pieces()
+            self._text.add(piece)
+        elif is_given(piece):
+            self._object = piece
+
+    def value(self) -> Any:
+        """Return the arguments, or `None` where none came."""
+        if self._object is not None:
+            return self._object
+        return None if self._text is None else self._text.value()
+
+
+class _Chunk:
+    """One chunk of a message's content while its deltas arrive."""
+
+    __slots__ = ()
+
+    def take(self, content: Any) -> bool:
+        """Fold a delta into this chunk, or return that it is a chunk of its own."""
+        return False
+
+    def finish(self) -> Any:
+        """Return the chunk in plain form, or the SDK's own where nothing was folded."""
+        raise NotImplementedError
+
+
+class _TextChunk(_Chunk):
+    """A text, of strings or of text chunks."""
+
+    __slots__ = ("bare", "is_announcement", "text")
+
+    def __init__(self, content: Any) -> None:
+        self.text = Pieces()
+        self.bare = True
+        """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
+        self.is_announcement = False
+        """It is empty, and what came next was no text."""
+        self.take(content)
+
+    def take(self, content: Any) -> bool:
+        """Fold a string or a text chunk."""
+        text = _text(content)
+        if text is None:
+            return False
+        self.bare = self.bare and isinstance(content, str)
+        self.text.add(text)
+        return True
+
+    def finish(self) -> dict[str, Any]:
+        """Return the text as a chunk."""
+        return {"type": "text", "text": self.text.value()}
+
+
+class _ThinkingChunk(_Chunk):
+    """A thinking chunk, whose `thinking` is a list of chunks; recorded ones hold texts."""
+
+    __slots__ = ("_fields", "_parts")
+
+    def __init__(self, content: Any) -> None:
+        self._fields: dict[str, Any] = {}
+        self._parts: list[_Chunk] = []
+        self.take(content)
+
+    def take(self, content: Any) -> bool:
+        if isinstance(content, str) or _field(content, "type") != "thinking":
+            return False
+        thinking = _field(content, "thinking")
+        for part in thinking if isinstance(thinking, list) else [thinking]:
+            if part is not None and not (self._parts and self._parts[-1].take(part)):
+                self._parts.append(_make_chunk(part))
+        for name in ("signature", "closed"):
+            if is_given(_field(content, name)):
+                self._fields[name] = _field(content, name)
+        return True
+
+    def finish(self) -> dict[str, Any]:
+        return {"type": "thinking", "thinking": [part.finish() for part in self._parts], **self._fields}
+
+
+class _WholeChunk(_Chunk):
+    """A chunk that comes in one piece: a citation, a file, an image, and whatever comes next."""
+
+    __slots__ = ("_content",)
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def finish(self) -> Any:
+        return self._content
+
+
+def _make_chunk(content: Any) -> _Chunk:
+    """Return the chunk that a delta's content begins."""
+    if _text(content) is not None:
+        return _TextChunk(content)
+    if _field(content, "type") == "thinking":
+        return _ThinkingChunk(content)
+    return _WholeChunk(content)
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a string or a text chunk."""
+    if isinstance(content, str):
+        return content
+    text = _field(content, "text") if _field(content, "type") == "text" else None
+    return text if isinstance(text, str) else None
+
+
+def is_empty(content: Any) -> bool:
+    """Tell whether a delta brings nothing to read: an empty text or thinking."""
+    if isinstance(content, list):
+        return all(is_empty(part) for part in content)  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(content, str) and _field(content, "type") == "thinking":
+        return is_empty(_field(content, "thinking"))
+    return not content or _text(content) == ""
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return a field of a chunk, which inside an unknown event is a dict."""
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)

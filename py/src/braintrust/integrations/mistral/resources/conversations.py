@@ -1,0 +1,159 @@
+"""What a conversation logs: its request, its response, and the response's entries as child spans.
+
+Only plain values are read here; the shapes are those of Mistral's OpenAPI document, and where recorded traffic differs
+from it a comment says so.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from braintrust.span_types import SpanTypeAttribute
+
+from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
+from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
+from .conversation_stream import ConversationAccumulator
+from .llm_spans import with_llm_spans
+from .reading import error_text, from_loggable, request_metadata, unix_time, with_stream
+from .usage import usage_metrics
+
+
+_APPROVALS = {"allow": "approved", "allowed": "approved", "deny": "denied", "denied": "denied"}
+_CHILD_TYPES = ("tool.execution", "function.call", "agent.handoff")
+_TOOL_FAILURE = "Error executing tool"
+
+
+def read_request(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of `start`, `append` or `restart` log."""
+    metadata = request_metadata(arguments, {"inputs"})
+    inputs = to_loggable(arguments.get("inputs"))
+    return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
+
+
+@from_loggable
+def read_response(response: dict[str, Loggable]) -> Outcome:
+    """Return what a `ConversationResponse` logs."""
+    outputs = response.get("outputs")
+    conversation_id = response.get("conversation_id")
+    usage = response.get("usage")
+    model: Loggable = None
+    children: list[Child] = []
+    for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
+        if isinstance(entry, dict):
+            model = model or entry.get("model")
+            if entry.get("type") in _CHILD_TYPES:
+                children.append(_child(entry, index, conversation_id))
+    metadata: dict[str, Loggable] = {
+        "model": model,
+        "conversation_id": conversation_id,
+        "object": response.get("object"),
+        "connectors": usage.get("connectors") if isinstance(usage, dict) else None,
+        "response_guardrails": response.get("guardrails"),
+    }
+    return Outcome(
+        output=outputs,
+        metadata=without_none(metadata),
+        metrics=usage_metrics(usage),
+        children=children,
+        error=error_text(response.get("error")),
+    )
+
+
+def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of `get`, `list`, `delete`, `get_history` or `get_messages` log."""
+    parameters = without_none({name: to_loggable(value, name) for name, value in arguments.items()})
+    metadata = {"provider": "mistral", "conversation_id": parameters.get("conversation_id")}
+    return Request(parameters or None, without_none(metadata))
+
+
+@from_loggable
+def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
+    """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
+    return Outcome(response, without_none({name: response.get(name) for name in ("object", "model", "agent_id")}))
+
+
+def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[ToolCallUpdate]:
+    """Yield what an append brings for the function calls of the conversation so far."""
+    conversation_id = metadata.get("conversation_id")
+    for confirmation in only_dicts(metadata.get("tool_confirmations")):
+        key = _call_key(conversation_id, confirmation)
+        approval = _APPROVALS.get(str(confirmation.get("confirmation")))
+        if key is not None and approval is not None:
+            yield ToolCallUpdate(key, approval=approval)
+    for entry in only_dicts(inputs):
+        key = _call_key(conversation_id, entry)
+        # The SDK lets typed dicts go without "type".
+        if key is not None and entry.get("type", "function.result") == "function.result" and "result" in entry:
+            yield ToolCallUpdate(key, output=entry["result"])
+
+
+def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable) -> Child:
+    """Return an entry of one of `_CHILD_TYPES` as a child span."""
+    kind = entry["type"]
+    metadata: dict[str, Loggable] = {
+        "tool_type": kind,
+        "tool_name": entry.get("name"),
+        "tool_call_id": entry.get("id"),
+        "tool_index": index,
+        "agent_id": entry.get("agent_id"),
+        "model": entry.get("model"),
+    }
+    name = f"tool: {metadata['tool_name']}"
+    output = error = pending_key = None
+    if kind == "agent.handoff":
+        arguments = _agent(entry, "previous")
+        output = _agent(entry, "next")
+        metadata["tool_name"] = entry.get("next_agent_name") or entry.get("next_agent_id")
+        # A stream may break off before it names the agent.
+        name = f"handoff: {metadata['tool_name']}" if metadata["tool_name"] else "handoff"
+    else:
+        arguments = parse_arguments(entry.get("arguments"))
+    if kind == "tool.execution":
+        output = entry.get("info")
+        error = _tool_failure(output)
+    elif kind == "function.call":
+        metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
+        metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
+        pending_key = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
+    start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
+    return Child(name, arguments, output, without_none(metadata), index, error, start, end, pending_key=pending_key)
+
+
+def _tool_failure(info: Loggable) -> str | None:
+    """Return the error of a failed hosted tool; its ids, times and status are those of a success."""
+    result = info.get("result") if isinstance(info, dict) else None
+    return result if isinstance(result, str) and result.startswith(_TOOL_FAILURE) else None
+
+
+def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolCallKey | None:
+    tool_call_id = entry.get("tool_call_id")
+    if isinstance(conversation_id, str) and isinstance(tool_call_id, str):
+        return ToolCallKey(conversation_id, tool_call_id)
+    return None
+
+
+def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
+    """Return one side of a handoff."""
+    return without_none({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
+
+
+OPERATIONS = {
+    **{
+        method: Operation(
+            f"mistral.beta.conversations.{method}",
+            SpanTypeAttribute.TASK,
+            with_stream(read_request, streams=accumulator is not None),
+            read_response,
+            accumulator,
+            with_llm_spans(read_response),
+        )
+        for name in ("start", "append", "restart")
+        for method, accumulator in ((name, None), (f"{name}_stream", ConversationAccumulator))
+    },
+    **{
+        method: Operation(
+            f"mistral.beta.conversations.{method}", SpanTypeAttribute.TASK, read_lookup_request, read_lookup_response
+        )
+        for method in ("get", "list", "delete", "get_history", "get_messages")
+    },
+}
+"""The traced methods of `client.beta.conversations`, by name; each has an `_async` twin."""

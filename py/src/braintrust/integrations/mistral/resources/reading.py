@@ -1,0 +1,85 @@
+"""What the requests and responses of all resources have in common: parameters, ids, times, errors."""
+
+import datetime
+import functools
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from ..operations import Outcome, Request, RequestReader, ResponseReader
+from ..payloads import Loggable, is_given, to_loggable, without_none
+
+
+_RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
+
+
+def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseReader:
+    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is."""
+
+    @functools.wraps(read)
+    def read_any(response: Any, request: Request) -> Outcome:
+        fields = to_loggable(response)
+        return read(fields) if isinstance(fields, dict) else Outcome(output=fields)
+
+    return read_any
+
+
+def request_reader(*content: str) -> RequestReader:
+    """Return a reader of requests that have their content in one argument: the first of these names that was given."""
+
+    def read_request(arguments: Mapping[str, Any]) -> Request:
+        value = next((arguments[name] for name in content if name in arguments), None)
+        return Request(to_loggable(value), request_metadata(arguments, {*content}))
+
+    return read_request
+
+
+def with_stream(read: RequestReader, *, streams: bool = False) -> RequestReader:
+    """Return a reader that adds whether a call streams: by its method, or by an argument `stream` that is true."""
+
+    def read_request(arguments: Mapping[str, Any]) -> Request:
+        request = read(arguments)
+        stream = streams or arguments.get("stream") is True
+        return request._replace(metadata={**request.metadata, "stream": stream})
+
+    return read_request
+
+
+def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[str, Loggable]:
+    """Return the parameters of a request that were given, made plain, without those that carry its `content`.
+
+    The request's own `metadata` would mix with the span's, and is logged as `request_metadata`.
+    """
+    metadata: dict[str, Loggable] = {"provider": "mistral"}
+    for name, value in arguments.items():
+        if name not in content and is_given(value):
+            metadata["request_metadata" if name == "metadata" else name] = to_loggable(value, name)
+    return metadata
+
+
+def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    """Return what a response, made plain, says about itself: its id, its model, when it was created and so on."""
+    metadata = without_none({name: response.get(name) for name in _RESPONSE_FIELDS})
+    usage = response.get("usage")
+    if isinstance(usage, dict) and usage.get("service_tier") is not None:
+        metadata["usage_service_tier"] = usage["service_tier"]
+    return metadata
+
+
+def error_text(error: Loggable) -> str | None:
+    """Return the text of an error that a response or an event holds: its message and code."""
+    if not isinstance(error, dict):
+        return None
+    message, code = error.get("message"), error.get("code")
+    return f"{message} (code {code})" if code is not None else str(message)
+
+
+def unix_time(timestamp: Loggable) -> float | None:
+    """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
+    if not isinstance(timestamp, str):
+        return None
+    try:
+        # Python 3.10 does not know "Z".
+        time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()

@@ -1,0 +1,36 @@
+"""The arguments of a call that are the method's own."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+# They tell the SDK how to send a request; the last may hold keys.
+_TRANSPORT_SETTINGS = frozenset({"retries", "server_url", "timeout_ms", "http_headers"})
+
+
+def own_arguments(
+    method: Callable[..., Any], named: Mapping[str, Any], positional: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Return the arguments that the method's signature names, without those that only say how to send the request.
+
+    Whatever else was passed is a mistake, which the method is about to refuse, and could be anything.
+    """
+    function = getattr(method, "__func__", None)
+    parameters = _parameters(method) if function is None else _parameters(function, is_bound=True)
+    return {
+        name: value
+        for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
+        if name not in _TRANSPORT_SETTINGS and (parameters is None or name in parameters)
+    }
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(function: Callable[..., Any], is_bound: bool = False) -> dict[str, None] | None:
+    """Return the names of a function's parameters in order, the instance aside, or `None` where it takes any."""
+    parameters = list(inspect.signature(function).parameters.values())[is_bound:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    # Looked into for every argument of every call.
+    return dict.fromkeys(parameter.name for parameter in parameters)

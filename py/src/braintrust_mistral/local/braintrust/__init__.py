@@ -1,0 +1,1 @@
+"""A local Braintrust, which receives what the SDK sends."""

@@ -1,0 +1,1 @@
+"""Traces as pictures, for terminals and pages."""

@@ -1,0 +1,1 @@
+"""A local Mistral: what it answers, how, and when it fails."""

@@ -1,0 +1,285 @@
+"""The overlay as users install it: beside the SDK's releases, in environments made for the purpose."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import requires, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from braintrust_mistral import __version__
+from tests.overlay.conftest import run
+
+
+PROJECT = Path(__file__).parents[2]
+REQUIRED = next(line for line in requires("braintrust-mistral") or () if line.startswith("braintrust"))
+OLDEST, NEWEST = REQUIRED.replace(">=", "=="), f"braintrust=={version('braintrust')}"
+MISTRALAI = f"mistralai=={version('mistralai')}"
+UV = shutil.which("uv")
+
+FILE = "import braintrust.integrations.mistral as m; print(m.__file__)"
+FINDERS = "import sys; print([type(finder).__name__ for finder in sys.meta_path].count('Finder'))"
+
+
+class Environment:
+    """A virtual environment, whose Python runs where this project is out of sight."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.python = str(folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+        make = [UV, "venv", "--quiet", "--python", sys.executable] if UV else [sys.executable, "-m", "venv"]
+        run([*make, "venv"], folder)
+        self.packages = Path(self.run("import sysconfig; print(sysconfig.get_path('purelib'))"))
+
+    def install(self, *requirements: str) -> "Environment":
+        """Install these requirements, whatever is there already."""
+        self._pip("install", *requirements)
+        return self
+
+    def uninstall(self, distribution: str) -> None:
+        """Uninstall this distribution."""
+        self._pip("uninstall", *([] if UV else ["--yes"]), distribution)
+
+    def run(self, code: str, *options: str, **environ: str) -> str:
+        """Run this code, which must succeed, and return what it prints; its warnings and errors too."""
+        return self.call(*options, "-c", code, **environ)
+
+    def call(self, *arguments: str, status: int = 0, **environ: str) -> str:
+        """Run Python with these arguments, to this exit status, and return what it prints and what it complains of."""
+        return run([self.python, *arguments], self.folder, status=status, **environ)
+
+    def _pip(self, command: str, *arguments: str) -> None:
+        if UV:
+            run([UV, "pip", command, "--quiet", "--python", self.python, *arguments], self.folder)
+        else:
+            self.call("-m", "pip", "--quiet", command, *arguments)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [UV, "build", "--wheel", "--out-dir"] if UV else [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w"]
+    run([*build, str(folder), str(PROJECT)], folder)
+    (path,) = folder.glob("*.whl")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
+    return lambda *requirements: Environment(tmp_path_factory.mktemp("environment")).install(*requirements)
+
+
+@pytest.fixture(scope="module", params=[OLDEST, NEWEST])
+def sdk(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def bare(make: Callable[..., Environment], sdk: str) -> Environment:
+    """The SDKs alone, and a start-up file that does nothing: for whichever it reads first, Python loads a codec."""
+    environment = make(sdk, MISTRALAI, "pytest")
+    (environment.packages / "nothing.pth").write_text("import sys")
+    return environment
+
+
+@pytest.fixture(scope="module")
+def installed(make: Callable[..., Environment], sdk: str, wheel: str) -> Environment:
+    """The SDKs and the wheel; not to be changed."""
+    return make(sdk, MISTRALAI, "pytest", wheel)
+
+
+@pytest.fixture(scope="module")
+def editable(make: Callable[..., Environment], sdk: str) -> Environment:
+    """The SDKs and this source tree."""
+    return make(sdk, MISTRALAI, "pytest", "-e", str(PROJECT))
+
+
+@pytest.fixture(params=["installed", "editable"])
+def environment(request: pytest.FixtureRequest, sdk: str) -> Environment:
+    """The SDKs, and the overlay in either way."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def changing(make: Callable[..., Environment], wheel: str) -> Environment:
+    """The SDKs and the wheel, for one test to change."""
+    return make(NEWEST, MISTRALAI, wheel)
+
+
+@pytest.fixture
+def broken(installed: Environment, tmp_path: Path) -> str:
+    """A folder that has the overlay with an integration that fails half-way through its import."""
+    shutil.copytree(installed.packages / "braintrust_mistral", tmp_path / "braintrust_mistral")
+    module = tmp_path / "braintrust_mistral/integrations/mistral/__init__.py"
+    module.write_text(module.read_text() + "\nraise AttributeError('the SDK has moved')\n")
+    return str(tmp_path)
+
+
+def place(environment: Environment) -> str:
+    """Return where this environment has our integration."""
+    wheels = environment.packages / "braintrust_mistral/integrations"
+    return str((wheels if wheels.exists() else PROJECT / "src/braintrust/integrations") / "mistral" / "__init__.py")
+
+
+def sdks_place(environment: Environment) -> str:
+    """Return where this environment has the SDK's own."""
+    return str(environment.packages / "braintrust/integrations/mistral/__init__.py")
+
+
+def findings(environment: Environment, *options: str, status: int = 0, **environ: str) -> dict[str, dict[str, Any]]:
+    """Return what the doctor finds, by what it looked at."""
+    output = environment.call(*options, "-m", "braintrust_mistral", "--json", status=status, **environ)
+    return {finding["check"]: finding for finding in json.loads(output[output.index("{") :])["findings"]}
+
+
+def why_inactive(environment: Environment, *options: str, **environ: str) -> str:
+    """Return what the doctor finds to be the reason why the SDK's own integration is in force."""
+    overlay = findings(environment, *options, status=1, **environ)["overlay"]
+    assert overlay["mark"] == "problem"
+    assert overlay["details"] == {"braintrust.integrations.mistral": sdks_place(environment)}
+    return overlay["summary"].removeprefix(f"braintrust-mistral {__version__} is not active: ")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "import braintrust.integrations.mistral",
+        "import braintrust.integrations.mistral.patchers",
+        "from braintrust.integrations.mistral import wrap_mistral",
+        "from braintrust.integrations import MistralIntegration",
+        "import braintrust; assert braintrust.auto_instrument()['mistral']",
+    ],
+)
+def test_every_way_to_the_integration_leads_here(installed: Environment, way: str) -> None:
+    code = f"{way}; import sys; print(sys.modules['braintrust.integrations.mistral'].__file__)"
+    assert installed.run(code) == place(installed)
+
+
+def test_the_loaded_module_is_like_any_other(environment: Environment) -> None:
+    loaders = f"{FILE}; print(type(m.__loader__).__name__, m.__spec__.loader is m.__loader__)"
+    source = "import inspect; print('MistralIntegration' in inspect.getsource(m))"
+    output = environment.run(f"{loaders}; {source}").split()
+    assert output == [place(environment), "SourceFileLoader", "True", "True"]
+
+
+def test_it_holds_under_pytest_whose_finder_would_take_the_sdks(environment: Environment) -> None:
+    test = environment.folder / "test_application.py"
+    test.write_text(f"def test():\n    {FILE}\n    assert m.__file__ == {place(environment)!r}\n")
+    assert "1 passed" in environment.call("-m", "pytest", "-p", "no:cacheprovider", str(test))
+
+
+def test_the_wheel_carries_no_tests(installed: Environment) -> None:
+    files = {path.name for path in (installed.packages / "braintrust_mistral").rglob("*")}
+    assert "patchers.py" in files
+    assert not {name for name in files if name.startswith(("test_", "conftest", "cassettes"))}
+
+
+def test_the_switch_brings_the_sdks_own_back_and_outranks_activate(environment: Environment) -> None:
+    off = {"BRAINTRUST_MISTRAL_OVERLAY": "0"}
+    code = f"import braintrust_mistral; print(braintrust_mistral.activate()); {FILE}"
+    assert environment.run(code, **off).split() == ["False", sdks_place(environment)]
+    assert why_inactive(environment, **off) == "BRAINTRUST_MISTRAL_OVERLAY=0"
+
+
+def test_uninstalling_brings_the_sdks_own_back(changing: Environment) -> None:
+    changing.uninstall("braintrust-mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+    assert not list(changing.packages.glob("braintrust_mistral*"))
+
+
+def test_what_becomes_of_the_sdk_does_not_matter(changing: Environment) -> None:
+    reinstall = "--reinstall-package=braintrust" if UV else "--force-reinstall"
+    for change in ([OLDEST], [NEWEST], [reinstall, NEWEST]):
+        assert changing.install(*change).run(FILE) == place(changing)
+
+
+def test_startup_imports_one_small_module(environment: Environment, bare: Environment) -> None:
+    code = "import sys; print(*sys.modules)"
+    modules, without = (set(each.run(code, "-I").split()) for each in (environment, bare))
+    assert modules - without == {"braintrust_mistral"}
+
+
+def test_both_startup_files_together_put_in_one_finder(installed: Environment) -> None:
+    (entry,) = (installed.packages / "braintrust_mistral.start").read_text().split()
+    assert installed.run(FINDERS) == "1"
+    assert installed.run(f"import pkgutil; pkgutil.resolve_name({entry!r})(); {FINDERS}") == "1"
+
+
+def test_a_startup_file_whose_package_is_gone_does_nothing(changing: Environment) -> None:
+    shutil.rmtree(changing.packages / "braintrust_mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+
+
+def test_an_overlay_without_its_integration_does_nothing(changing: Environment) -> None:
+    shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
+    assert changing.run(FILE) == sdks_place(changing)
+    assert why_inactive(changing) == "its files are missing"
+
+
+def test_activate_does_by_hand_what_site_has_not_done(installed: Environment) -> None:
+    without_site = {"PYTHONPATH": str(installed.packages)}
+    assert why_inactive(installed, "-S", **without_site) == "no start-up file was read"
+    code = f"import braintrust_mistral as overlay; print(overlay.activate(), overlay.activate()); {FILE}; {FINDERS}"
+    output = installed.run(code, "-S", **without_site).split()
+    assert output == ["True", "True", place(installed), "1"]
+
+
+def test_activate_says_when_it_comes_too_late(installed: Environment) -> None:
+    code = "import braintrust.integrations.mistral, braintrust_mistral; braintrust_mistral.activate()"
+    output = installed.call("-S", "-c", code, status=1, PYTHONPATH=str(installed.packages))
+    assert output.splitlines()[-1].startswith("RuntimeError: braintrust_mistral.activate() came too late: ")
+
+
+def test_a_startup_file_that_comes_too_late_keeps_silent(changing: Environment) -> None:
+    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
+    assert changing.run(FILE) == sdks_place(changing)
+    assert why_inactive(changing) == "the SDK's own module was imported before it"
+
+
+def test_an_integration_that_fails_to_import_gives_way_with_one_warning(installed: Environment, broken: str) -> None:
+    files = "import sys; print(*(sys.modules[name].__file__ for name in sys.modules if '.mistral' in name), sep='\\n')"
+    output = installed.run(f"import braintrust.integrations.mistral; {files}", PYTHONPATH=broken)
+    warning, *rest = output.split("AttributeError: the SDK has moved\n")
+    assert warning.startswith(f"braintrust-mistral {__version__} cannot be imported with the installed braintrust")
+    assert "Traceback" in warning
+    own = Path(sdks_place(installed)).parent
+    assert {Path(file).parent for file in rest[0].splitlines()} == {own}
+    assert len(rest) == 1
+    reason = "it cannot be imported with this braintrust, see the warning"
+    assert why_inactive(installed, PYTHONPATH=broken) == reason
+
+
+def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environment, broken: str) -> None:
+    shutil.rmtree(Path(sdks_place(changing)).parent)
+    output = changing.call("-c", FILE, status=1, PYTHONPATH=broken)
+    assert output.splitlines()[-1] == "AttributeError: the SDK has moved"
+
+
+def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> None:
+    found = findings(environment)
+    assert found["overlay"]["summary"] == f"braintrust-mistral {__version__} is active"
+    assert found["overlay"]["details"] == {"braintrust.integrations.mistral": place(environment)}
+    assert found["python"]["summary"].endswith(", and >=3.10 is supported")
+    assert found["braintrust"]["summary"] == f"{sdk.partition('==')[2]}, and >=0.30.1 is supported"
+    assert found["mistralai"]["summary"] == f"{version('mistralai')}, and >=1.12.4 is supported"
+    methods = found["methods"]["details"]
+    assert found["methods"]["summary"] == f"{len(methods)} of {len(methods)} traced methods found"
+    start = methods["mistral.beta.conversations.start"]
+    assert start == "mistralai.client.conversations.Conversations.start"
+
+
+def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:
+    changing.uninstall("mistralai")
+    found = findings(changing, status=1)
+    assert found["braintrust"]["mark"] == "ok"
+    assert (found["mistralai"]["mark"], found["mistralai"]["summary"]) == ("problem", "not installed")
+    assert not {"methods", "opentelemetry"} & found.keys()
+
+    changing.uninstall("braintrust")
+    found = findings(changing, status=1)
+    reason = "ModuleNotFoundError: No module named 'braintrust'"
+    assert found["overlay"]["summary"] == f"braintrust-mistral {__version__} is not active: {reason}"
+    assert found["braintrust"]["summary"] == "not installed"

@@ -1,0 +1,91 @@
+"""The README as a new user follows it: every command and every piece of code in it is run."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from tests.overlay.conftest import run
+
+
+ROOT = Path(__file__).parents[3]
+README = (ROOT / "README.md").read_text()
+PIECE_OF_CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:pip|python|make) [^`#\n]+")
+
+INSTALL = "pip install ./py mistralai"
+DOCTOR = "python -m braintrust_mistral"
+UNINSTALL = "pip uninstall braintrust-mistral"
+
+# `make test` runs the first three, and the fourth in its quick form. The last one waits for the first release.
+ELSEWHERE = {"make demo", "make examples", "make test", "make bench", "pip install braintrust-mistral mistralai"}
+
+CALL = """
+client = globals().get("client") or __import__("mistralai.client").client.Mistral(api_key="local")
+client.beta.conversations.start(model="web-search", inputs="When does the next ferry leave?")
+"""
+
+
+def commands() -> Iterator[str]:
+    """Yield the README's commands: indented lines that are one, and code inside of sentences that is one."""
+    for indented, quoted in re.findall(r"^    (.+)$|`([^`]+)`", PIECE_OF_CODE.sub("", README), re.MULTILINE):
+        if command := COMMAND.match(indented or quoted):
+            yield command[0].strip()
+
+
+class User:
+    """Someone who has a checkout, a new environment, and a shell in which that is active."""
+
+    def __init__(self, folder: Path) -> None:
+        ignored = shutil.ignore_patterns(".*", "__pycache__", "cassettes")
+        self.checkout = shutil.copytree(ROOT, folder / "checkout", ignore=ignored)
+        run([sys.executable, "-m", "venv", "venv"], folder)
+        pins = folder / "pins.txt"
+        pins.write_text("".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")))
+        path = os.pathsep.join([str(folder / "venv/bin"), os.environ["PATH"]])
+        self.environ = {"PATH": path, "PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def types(self, command: str, *, status: int = 0, answer: str = "", **environ: str) -> str:
+        """Run a command, to this exit status, and return what it prints."""
+        return run(command, self.checkout, status=status, answer=answer, **self.environ, **environ)
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> User:
+    user = User(tmp_path_factory.mktemp("user"))
+    user.types(INSTALL)
+    return user
+
+
+def test_every_command_is_run() -> None:
+    assert set(commands()) == {INSTALL, DOCTOR, UNINSTALL} | ELSEWHERE
+
+
+def test_the_doctor_finds_it_active(user: User) -> None:
+    assert "is active" in user.types(DOCTOR, BRAINTRUST_API_KEY="key")
+    assert "is not active" in user.types(DOCTOR, status=1, BRAINTRUST_MISTRAL_OVERLAY="0")
+
+
+def test_every_piece_of_code_traces_a_call(user: User) -> None:
+    for code in PIECE_OF_CODE.findall(README):
+        with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
+            # A piece may leave the logger to another.
+            logger = "import braintrust\nbraintrust.init_logger(project='readme')\n"
+            program = f"{logger}{code}{CALL}".replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
+            (user.checkout / "application.py").write_text(program)
+            user.types("python application.py", MISTRAL_API_KEY="local", **bt.environment())
+            spans = [span["span_attributes"]["name"] for span in bt.spans()]
+        assert spans == ["mistral.beta.conversations.start", "tool: web_search"]
+
+
+def test_uninstalling_leaves_nothing(user: User) -> None:
+    """The last test: it takes from the user what the others need."""
+    user.types(UNINSTALL, answer="y\n")
+    module = user.types("python -c 'import braintrust.integrations.mistral as m; print(m.__file__)'")
+    assert Path(module).parent.parent.parent.name == "braintrust"

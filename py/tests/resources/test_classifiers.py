@@ -1,0 +1,69 @@
+"""What moderations and classifications log: the texts or messages, and what was found of each."""
+
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from tests.conftest import CallMethod, LoggedSpans
+from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls
+from tests.helpers.wire import Json, answer
+
+
+PIXEL_URL = "data:image/png;base64,iVBORw0KGgo="
+PIXEL = Media(b"\x89PNG\r\n\x1a\n", "image/png", "image.png")
+
+MODERATION: list[Json] = [{"categories": {"law": True, "pii": False}, "category_scores": {"law": 0.9, "pii": 0.1}}]
+CLASSIFICATION: list[Json] = [{"mood": {"scores": {"hungry": 0.75, "full": 0.25}}}]
+
+
+def conversation(image: Any) -> list[Json]:
+    """Return messages with an image, as they are given, or else as they are logged."""
+    return [
+        {"role": "user", "content": [{"type": "text", "text": "Rye?"}, {"type": "image_url", "image_url": image}]},
+        {"role": "assistant", "content": "Rye."},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "parameter", "given", "logged", "results"),
+    [
+        ("moderate", "inputs", "Rye?", "Rye?", MODERATION),
+        ("moderate", "inputs", ["Rye?", "Rye."], ["Rye?", "Rye."], MODERATION * 2),
+        ("moderate_chat", "inputs", conversation(PIXEL_URL), conversation(PIXEL), MODERATION),
+        ("classify", "inputs", ["Rye?"], ["Rye?"], CLASSIFICATION),
+        ("classify", "inputs", [], [], []),
+        (
+            "classify_chat",
+            "inputs" if IS_MISTRALAI_1 else "input",
+            {"messages": conversation(PIXEL_URL)},
+            {"messages": conversation(PIXEL)},
+            CLASSIFICATION,
+        ),
+    ],
+)
+def test_what_was_classified_is_logged_with_what_was_found(
+    method: str,
+    parameter: str,
+    given: Any,
+    logged: Any,
+    results: list[Json],
+    call_method: CallMethod,
+    spans: LoggedSpans,
+) -> None:
+    body = {"id": "mod1", "model": "classifier-2411", "results": results}
+    path = f"classifiers.{method}"
+    result = call_method(lambda request: answer(body), path, model="classifier-latest", **{parameter: given})
+    assert len(result.results) == len(results)
+    (call,) = logged_calls(spans.pop())
+    assert call == LoggedSpan(
+        name=f"mistral.classifiers.{method}",
+        type="llm",
+        input=logged,
+        output=results,
+        metadata={"provider": "mistral", "id": "mod1", "model": "classifier-2411"},
+        metrics={"duration": ANY},
+        error=None,
+        seconds=ANY,
+        children=(),
+    )

@@ -1,0 +1,1 @@
+"""Tests of spans, streams and their ends."""
