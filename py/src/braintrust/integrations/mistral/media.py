@@ -5,7 +5,7 @@ import binascii
 import re
 import urllib.parse
 
-from braintrust.logger import Attachment
+from braintrust.logger import Attachment, BaseAttachment
 
 
 BASE64_KEYS = frozenset({"audio_data", "data", "image_base64", "input_audio", "ref_audio"})
@@ -70,6 +70,12 @@ def data_url_attachment(url: str) -> Attachment | None:
     except (binascii.Error, ValueError):
         return None
     return bytes_attachment(data, header["type"] or "text/plain")
+
+
+def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:
+    """Return what an attachment holds, unless that would have to be read from a file or fetched."""
+    is_held = isinstance(attachment, Attachment) and attachment.debug_info().get("input_data") == "<in-memory data>"
+    return attachment.data if is_held else None
 
 
 def _sniffed_type(data: bytes) -> str:

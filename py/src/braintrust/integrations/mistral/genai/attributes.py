@@ -9,8 +9,9 @@ import braintrust
 from braintrust.logger import BaseAttachment
 
 from ..faults import guarded
+from ..media import bytes_in_memory
 from ..operations import INSTRUMENTATION
-from .messages import bytes_in_memory, span_attributes
+from .messages import span_attributes
 
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ message that can be made of it.
 import base64
 from typing import Any
 
-from braintrust.logger import Attachment, BaseAttachment
+from braintrust.logger import BaseAttachment
 
+from ..media import bytes_in_memory
 from ..payloads import MAX_DEPTH, only_dicts, to_loggable, without_none
 from .parts import ENTRIES, Fields, content_parts, fields_of, message_parts, text_of, tool_response_part
 
@@ -98,12 +99,6 @@ def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
         for name, value in attributes.items()
         if value is not None and (capture_content or name not in CONTENT_ATTRIBUTES)
     }
-
-
-def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:
-    """Return what an attachment holds, unless that would have to be read from a file or fetched."""
-    is_held = isinstance(attachment, Attachment) and attachment.debug_info().get("input_data") == "<in-memory data>"
-    return attachment.data if is_held else None
 
 
 def _verbatim(value: Any, ancestors: tuple[int, ...] = ()) -> Any:
