@@ -12,9 +12,7 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 import time
-import types
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -28,7 +26,8 @@ from braintrust.integrations.mistral import faults as faults_module
 from braintrust.integrations.mistral import wrap_mistral
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
-from braintrust.integrations.mistral.tracing import streams as streams_module
+from braintrust.integrations.mistral.tracing import handover
+from braintrust.integrations.mistral.tracing.pending import early_updates, pending_tool_calls
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
@@ -128,6 +127,11 @@ class LoggedSpans:
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedSpans]:
     """A logger whose spans stay in this process, whichever thread logs them."""
+    # What a test before has left.
+    wait_for_abandoned_streams()
+    pending_tool_calls.clear()
+    early_updates.clear()
+    handover._open.clear()
     logged = LoggedSpans()
     project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))
     state = braintrust_logger._state
@@ -158,7 +162,6 @@ def take_off_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
         if module is not None and patcher.has_patch_marker(method):
             class_name, _, name = patcher.target_path.partition(".")
             monkeypatch.setattr(getattr(module, class_name), name, method.__wrapped__)
-            monkeypatch.delattr(method.__wrapped__, patcher.patch_marker_attr())
 
 
 @pytest.fixture
@@ -273,10 +276,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def wait_for_abandoned_streams() -> None:
     """Return when the streams that were abandoned before have been ended: they are ended in order."""
-    ended = threading.Event()
-    marker: Any = types.SimpleNamespace(end=lambda *_: ended.set())
-    streams_module._open_streams.abandon(marker, time.time())
-    assert ended.wait(60)
+    handover._finish()
 
 
 @pytest.fixture(scope="session", autouse=True)

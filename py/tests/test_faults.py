@@ -11,21 +11,23 @@ from braintrust.integrations.mistral.faults import guarded, report_fault
 LOGGER = logging.getLogger("braintrust.integrations.mistral")
 
 
+@guarded(fallback=-1.0)
 def divide(dividend: int, divisor: int) -> float:
     return dividend / divisor
 
 
+@guarded(fallback=None)
 def fail(error: BaseException) -> NoReturn:
     raise error
 
 
 def test_what_works_is_returned_and_reported_to_nobody(faults: list[logging.LogRecord]) -> None:
-    assert guarded(divide, 6, 3, fallback=0.0) == 2.0
+    assert divide(6, 3) == 2.0
     assert faults == []
 
 
 def test_a_fault_becomes_the_fallback_and_one_warning_with_its_traceback(faults: list[logging.LogRecord]) -> None:
-    assert guarded(divide, 6, 0, fallback=-1.0) == -1.0
+    assert divide(6, 0) == -1.0
     record = faults.pop()
     assert faults == []
     assert (record.name, record.levelno) == ("braintrust.integrations.mistral", logging.WARNING)
@@ -37,15 +39,15 @@ def test_a_fault_becomes_the_fallback_and_one_warning_with_its_traceback(faults:
 
 
 def test_the_same_fault_is_reported_once(faults: list[logging.LogRecord]) -> None:
-    assert [guarded(divide, number, 0, fallback=number) for number in range(5)] == [0, 1, 2, 3, 4]
+    assert [divide(number, 0) for number in range(5)] == [-1.0] * 5
     assert len(faults) == 1
     faults.clear()
 
 
 def test_another_kind_and_another_place_are_other_faults(faults: list[logging.LogRecord]) -> None:
     for error in (ValueError("a"), ValueError("b"), KeyError("a"), ZeroDivisionError()):
-        guarded(fail, error, fallback=None)
-    guarded(divide, 1, 0, fallback=0.0)
+        fail(error)
+    divide(1, 0)
     reported = [record.exc_info[0] for record in faults if record.exc_info]
     assert reported == [ValueError, KeyError, ZeroDivisionError, ZeroDivisionError]
     faults.clear()
@@ -54,7 +56,7 @@ def test_another_kind_and_another_place_are_other_faults(faults: list[logging.Lo
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(), GeneratorExit(), asyncio.CancelledError()])
 def test_what_is_no_fault_of_ours_passes(error: BaseException, faults: list[logging.LogRecord]) -> None:
     with pytest.raises(type(error)) as raised:
-        guarded(fail, error, fallback=None)
+        fail(error)
     assert raised.value is error
     assert faults == []
 
@@ -66,7 +68,7 @@ def test_outside_of_an_exception_there_is_nothing_to_report(faults: list[logging
 
 def test_what_was_reported_is_bounded(faults: list[logging.LogRecord]) -> None:
     for number in range(2_000):
-        guarded(fail, type(f"Error{number}", (Exception,), {})(), fallback=None)
+        fail(type(f"Error{number}", (Exception,), {})())
     assert len(faults_module._reported) == len(faults) < 2_000
     faults.clear()
 
@@ -87,5 +89,5 @@ def broken_handler() -> Iterator[None]:
 
 @pytest.mark.usefixtures("broken_handler")
 def test_a_fault_that_cannot_be_logged_costs_nothing_either(faults: list[logging.LogRecord]) -> None:
-    assert guarded(divide, 6, 0, fallback=-1.0) == -1.0
+    assert divide(6, 0) == -1.0
     faults.clear()

@@ -140,12 +140,6 @@ def test_the_names_are_those_of_the_sdk() -> None:
     assert all(patcher.__module__ == patchers_module.__name__ for patcher in (*PATCHERS, *SUB_PATCHERS))
 
 
-def test_both_places_of_a_method_share_one_mark_and_no_two_methods_do() -> None:
-    marks = {patcher.patch_marker_attr() for patcher in SUB_PATCHERS}
-    assert len(marks) == len(METHODS)
-    assert all(mark.isidentifier() for mark in marks)
-
-
 @pytest.mark.parametrize("composite", PATCHERS, ids=lambda patcher: patcher.name)
 def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_yield(
     composite: type[CompositeFunctionWrapperPatcher],

@@ -60,7 +60,7 @@ class Folding(NamedTuple):
         """Return an accumulator that saw these events at these times."""
         accumulator = self.make()
         for now, event in events:
-            with mock.patch("time.time", return_value=now):
+            with mock.patch("time.monotonic", return_value=now):
                 accumulator.add(self.parsed(event))
         return accumulator
 

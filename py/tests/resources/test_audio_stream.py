@@ -155,7 +155,6 @@ ENDINGS = {
     "the caller breaks": Ending(reads=2),
     "nobody iterates": Ending(reads=0),
     "the transport breaks": Ending(arrives=2, error=ConnectionError, error_async=ConnectionError),
-    "the wait is interrupted": Ending(arrives=2, error=KeyboardInterrupt, error_async=asyncio.CancelledError),
 }
 
 

@@ -207,7 +207,7 @@ async def test_a_decision_about_a_call_that_another_process_deferred_has_a_span(
     mistral = ScriptedMistral([{**CALL, **confirmation}], TURNS[1])
     pause = await paused(unstreamed_run, mistral, asking(bake))
     (call,) = pause.deferred_calls
-    assert deferred_calls.take(ToolCallKey(pause.conversation_id, "call_1")) is not None
+    assert deferred_calls.pop(ToolCallKey(pause.conversation_id, "call_1")) is not None
     spans.pop_ended()
     context = asking(bake, conversation_id=pause.conversation_id)
     await run(mistral, context, [call.reject("No") if decision == "reject" else call.confirm()])

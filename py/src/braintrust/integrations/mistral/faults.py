@@ -1,14 +1,17 @@
-"""The guard around our own extraction: a fault in tracing is reported once, and the call goes on."""
+"""The guard around our own code: a fault in tracing is reported once, and the call goes on."""
 
 import contextlib
+import functools
 import logging
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 
+P = ParamSpec("P")
 T = TypeVar("T")
+F = TypeVar("F")
 
 _logger = logging.getLogger(__name__.rpartition(".")[0])
 
@@ -16,16 +19,24 @@ _MAX_REPORTED = 1024
 _reported: set[tuple[type[BaseException], str, int]] = set()
 
 
-def guarded(function: Callable[..., T], *arguments: object, fallback: T) -> T:
-    """Return `function(*arguments)`, or `fallback` where that raises an `Exception`.
+def guarded(fallback: F) -> Callable[[Callable[P, T]], Callable[P, T | F]]:
+    """Decorate what must never raise: where it raises an `Exception`, that is reported, and `fallback` returned.
 
-    For our own extraction only: the provider's call is never made in here.
+    For our own code only: the provider's call is never made in a function that is decorated so.
     """
-    try:
-        return function(*arguments)
-    except Exception:
-        report_fault()
-        return fallback
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T | F]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T | F:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                report_fault()
+                return fallback
+
+        return call
+
+    return decorate
 
 
 def report_fault() -> None:

@@ -44,7 +44,7 @@ class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.
 
     Attributes:
-        place: which of the response's it is, by the numbers that accumulators give them.
+        index: which of the response's it is, by the numbers that accumulators give them.
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
         arrival: when its events were seen, of a stream.
@@ -56,7 +56,7 @@ class Child(NamedTuple):
     input: Loggable = None
     output: Loggable = None
     metadata: Mapping[str, Loggable] = MappingProxyType({})
-    place: int | None = None
+    index: int | None = None
     error: str | None = None
     start: float | None = None
     end: float | None = None
@@ -67,7 +67,10 @@ class Child(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """When this process saw the first and the last event of a child, in Unix seconds; no last of an unfinished one."""
+    """When this process saw the first and the last event of a child; no last of an unfinished one.
+
+    In seconds of `time.monotonic`, which nobody sets while a stream is open.
+    """
 
     first: float
     last: float | None
@@ -88,7 +91,7 @@ class Accumulator(Protocol):
 
     @property
     def first_output(self) -> float | None:
-        """When the first event that carries output arrived, in Unix seconds."""
+        """When the first event that carries output arrived, in seconds of `time.monotonic`."""
         ...
 
     def add(self, event: Any) -> None:
@@ -116,7 +119,7 @@ def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request
     outcome = read(accumulator.response(), request)
     arrivals = accumulator.arrivals()
     children = [
-        child if child.place is None else child._replace(arrival=arrivals.get(child.place))
+        child if child.index is None else child._replace(arrival=arrivals.get(child.index))
         for child in outcome.children
     ]
     return outcome._replace(children=children)

@@ -1,6 +1,5 @@
 """The table of traced resources, turned into the SDK's patchers."""
 
-import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,10 +8,10 @@ from braintrust.integrations.base import CompositeFunctionWrapperPatcher, Functi
 
 from .faults import guarded
 from .operations import Operation
-from .patching import OncePatcher, Wrapper
+from .patching import MethodPatcher, Wrapper, traced_class
 from .resources import audio, classifiers, completions, conversations, embeddings, ocr, responses
 from .runs import runs
-from .tracing.calls import set_llm_spans, traced, traced_async
+from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
 class Resource(NamedTuple):
@@ -53,22 +52,6 @@ RESOURCES = (
     Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS, runs.WRAPPERS),
 )
 """Every traced resource. A further one is a further row."""
-
-
-class MethodPatcher(OncePatcher):
-    """Patches one method of a resource's class, or of one client's resource, at most once."""
-
-    @classmethod
-    def patch_marker_attr(cls) -> str:
-        """Return the mark of a patched method: the same for every version of the SDK's layout."""
-        return f"__braintrust_patched_{re.sub(r'[.]v[12]$', '', cls.name).replace('.', '_')}__"
-
-    @classmethod
-    def wrap_target(cls, target: Any) -> Any:
-        """Patch one resource object, unless its class or the object itself is patched already."""
-        with cls.lock:
-            method = getattr(target, cls.target_path.rpartition(".")[2], None)
-            return target if cls.has_patch_marker(method) else super().wrap_target(target)
 
 
 def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> list[type[FunctionWrapperPatcher]]:
@@ -126,8 +109,9 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     """Trace the calls of one `mistralai.Mistral` client and return that client.
 
-    Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span.
-    A resource that the installed `mistralai` does not have is passed over.
+    Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span. A copy
+    of the client is traced as well. A resource that the installed `mistralai` does not have is passed over, and one
+    that the client makes when it is asked for is traced then.
 
     Args:
         client: the client.
@@ -137,18 +121,56 @@ def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     Raises:
         TypeError: if `client` has none of the traced resources.
     """
-    found = False
-    for resource, patcher in zip(RESOURCES, PATCHERS, strict=True):
-        target = client
-        for name in resource.path.split("."):
-            target = getattr(target, name, None)
-        if any(hasattr(target, method) for method in resource.operations):
-            guarded(patcher.wrap_target, target, fallback=target)
-            if llm_spans is not None:
-                guarded(set_llm_spans, target, llm_spans, fallback=None)
-            found = True
-    if not found:
+    made_when_asked_for = getattr(type(client), "_sub_sdk_map", {})
+    names = {resource.path.partition(".")[0] for resource in RESOURCES}
+    later = {name for name in names if name in made_when_asked_for and name not in vars(client)}
+    now = [name for name in names - later if _trace_attribute(client, name, llm_spans)]
+    if not later and not now:
         raise TypeError(
             f"wrap_mistral() takes a client, as in wrap_mistral(Mistral(api_key=...)), not {type(client).__name__}"
         )
+    if later:
+        _trace_later(client, llm_spans)
     return client
+
+
+@guarded(fallback=False)
+def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
+    """Trace the resources at or below an attribute of a client, and return whether there is any."""
+    found = False
+    for resource, patcher in zip(RESOURCES, PATCHERS, strict=True):
+        if resource.path.partition(".")[0] != name:
+            continue
+        target = owner
+        for part in resource.path.split("."):
+            target = getattr(target, part, None)
+        if any(hasattr(target, method) for method, _ in resource.all_wrappers()):
+            found = True
+            _trace_resource(target, patcher, llm_spans)
+    return found
+
+
+@guarded(fallback=None)
+def _trace_resource(target: Any, patcher: type[CompositeFunctionWrapperPatcher], llm_spans: bool | None) -> None:
+    patcher.wrap_target(target)
+    if llm_spans is not None:
+        set_llm_spans(target, llm_spans)
+
+
+@guarded(fallback=None)
+def _trace_later(client: Any, llm_spans: bool | None) -> None:
+    """Trace the resources of a client that it makes when they are asked for, in itself and in its copies."""
+    if llm_spans is not None:
+        set_llm_spans(client, llm_spans)
+    kind = traced_class(type(client))
+    if "__getattr__" not in vars(kind):
+        make = kind.__getattr__
+
+        def make_traced(self: Any, name: str) -> Any:
+            made = make(self, name)
+            # It is an attribute from now on, and this not called again.
+            _trace_attribute(self, name, llm_spans_decided_for(self))
+            return made
+
+        kind.__getattr__ = make_traced
+    client.__class__ = kind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import braintrust
 from braintrust.logger import BaseAttachment
 
-from ..faults import guarded
+from ..faults import report_fault
 from ..media import bytes_in_memory
 from ..operations import INSTRUMENTATION
 from .messages import span_attributes
@@ -52,8 +52,12 @@ class GenAIAttributes(SpanCustomizer):
 
     def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return the record with the attributes that it brings, or unchanged where it is none of ours."""
-        # The SDK would strip the record of everything if this raised.
-        return guarded(self._customized, data, fallback=data)
+        try:
+            return self._customized(data)
+        except Exception:
+            # The SDK would strip the record of everything if this raised.
+            report_fault()
+            return data
 
     def _customized(self, record: dict[str, Any]) -> dict[str, Any]:
         span = self._span_of(record)

@@ -25,7 +25,7 @@ def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `complete` or `stream` log: the file, its URL or its id, and the parameters."""
     content = without_none({name: to_loggable(arguments.get(name), name) for name in ("file_url", "file_id")})
     if is_given(arguments.get("file")):
-        content["file"] = guarded(_file, arguments["file"], fallback="<unreadable file>")
+        content["file"] = _file(arguments["file"])
     metadata = request_metadata(arguments, _AUDIO)
     references = metadata.get("speaker_references")
     if isinstance(references, dict):
@@ -68,6 +68,7 @@ def read_speech(response: Any, request: Request) -> Outcome:
     return Outcome(output, metrics=usage_metrics(to_loggable(fields.get("usage"))))
 
 
+@guarded(fallback="<unreadable file>")
 def _file(file: Any) -> Loggable:
     """Return the `File` of a transcription, a model or a dict, as an attachment."""
     fields: Mapping[str, Any] = file if isinstance(file, Mapping) else getattr(file, "__dict__", {})

@@ -35,7 +35,7 @@ class TranscriptionAccumulator:
         else:
             return
         if self.first_output is None and data.text:
-            self.first_output = time.time()
+            self.first_output = time.monotonic()
 
     def response(self) -> Any:
         """Return the events so far as a `TranscriptionResponse`."""
@@ -63,7 +63,7 @@ class SpeechAccumulator:
         data = event.data
         if data.type == "speech.audio.delta":
             if self.first_output is None and data.audio_data:
-                self.first_output = time.time()
+                self.first_output = time.monotonic()
             # Each piece is encoded by itself.
             self._audio += base64.b64decode(data.audio_data)
         elif data.type == "speech.audio.done":

@@ -56,7 +56,7 @@ class Content:
     def add(self, content: Any, index: int = 0) -> None:
         """Fold a delta: a string or one chunk."""
         chunk = self._open.get(index)
-        if chunk is None or not chunk.take(content):
+        if chunk is None or not chunk.add(content):
             if isinstance(chunk, _TextChunk) and not chunk.text.value():
                 # An empty first delta announced a message, not a text.
                 chunk.is_announcement = True
@@ -106,7 +106,7 @@ class _Chunk:
 
     __slots__ = ()
 
-    def take(self, content: Any) -> bool:
+    def add(self, content: Any) -> bool:
         """Fold a delta into this chunk, or return that it is a chunk of its own."""
         return False
 
@@ -126,9 +126,9 @@ class _TextChunk(_Chunk):
         """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
         self.is_announcement = False
         """It is empty, and what came next was no text."""
-        self.take(content)
+        self.add(content)
 
-    def take(self, content: Any) -> bool:
+    def add(self, content: Any) -> bool:
         """Fold a string or a text chunk."""
         text = _text(content)
         if text is None:
@@ -150,14 +150,14 @@ class _ThinkingChunk(_Chunk):
     def __init__(self, content: Any) -> None:
         self._fields: dict[str, Any] = {}
         self._parts: list[_Chunk] = []
-        self.take(content)
+        self.add(content)
 
-    def take(self, content: Any) -> bool:
+    def add(self, content: Any) -> bool:
         if isinstance(content, str) or _field(content, "type") != "thinking":
             return False
         thinking = _field(content, "thinking")
         for part in thinking if isinstance(thinking, list) else [thinking]:
-            if part is not None and not (self._parts and self._parts[-1].take(part)):
+            if part is not None and not (self._parts and self._parts[-1].add(part)):
                 self._parts.append(_make_chunk(part))
         for name in ("signature", "closed"):
             if is_given(_field(content, name)):

@@ -69,7 +69,7 @@ class CompletionAccumulator:
         return [self._choices[index] for index in sorted(self._choices)]
 
     def _add(self, chunk: Any) -> None:
-        now = time.time()
+        now = time.monotonic()
         fields = given_fields(chunk)
         if isinstance(fields.get("object"), str):
             # "chat.completion.chunk" of "chat.completion".
@@ -78,7 +78,7 @@ class CompletionAccumulator:
             state = self._choices.get(choice.index)
             if state is None:
                 state = self._choices[choice.index] = _Choice()
-            message = state.take(choice, now)
+            message = state.add(choice, now)
             if self.first_output is None and message.has_output:
                 self.first_output = now
             # Until there is an output, every chunk may be the first to bring it.
@@ -100,7 +100,7 @@ class _Choice:
         self._latest = 0
         self._has_several = False
 
-    def take(self, choice: Any, now: float) -> "_Message":
+    def add(self, choice: Any, now: float) -> "_Message":
         """Fold what one chunk brings for this choice, and return the message that it went to."""
         fields = given_fields(choice)
         delta = given_fields(fields.pop("delta"))
@@ -113,7 +113,7 @@ class _Choice:
         message = self._messages.get(self._latest)
         if message is None:
             message = self._messages[self._latest] = _Message()
-        message.take(delta, now)
+        message.add(delta, now)
         return message
 
     def tool_calls(self) -> "list[_ToolCall]":
@@ -158,7 +158,7 @@ class _Message:
         """Whether a string would continue the content."""
         return self.content.text_index == 0
 
-    def take(self, delta: _Fields, now: float) -> None:
+    def add(self, delta: _Fields, now: float) -> None:
         """Fold the fields of a delta."""
         content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
         if content is not None:
@@ -169,7 +169,7 @@ class _Message:
                 self.has_output = self.has_output or not is_empty(part)
             self._has_content = True
         for place, call in enumerate(calls or ()):
-            self._take_call(call, place, now)
+            self._add_call(call, place, now)
             self.has_output = True
         self._fields.update(delta)
 
@@ -182,7 +182,7 @@ class _Message:
             fields["tool_calls"] = [call.finish() for call in self.calls]
         return fields
 
-    def _take_call(self, piece: Any, place: int, now: float) -> None:
+    def _add_call(self, piece: Any, place: int, now: float) -> None:
         fields = given_fields(piece)
         call_id, index = fields.get("id", _NO_ID), fields.get("index", place)
         call = self._open.get(index)
@@ -191,7 +191,7 @@ class _Message:
         if call is None:
             call = _ToolCall(piece.type, now)
             self.calls.append(call)
-        call.take(fields, now)
+        call.add(fields, now)
         self._open[index] = call
         if call.id != _NO_ID:
             self._open[call.id] = call
@@ -214,7 +214,7 @@ class _ToolCall:
         """Its id, as far as it is known."""
         return self._fields.get("id", _NO_ID)
 
-    def take(self, fields: _Fields, now: float) -> None:
+    def add(self, fields: _Fields, now: float) -> None:
         """Fold the fields of one piece."""
         self.arrival = Arrival(self.arrival.first, now)
         function = fields.pop("function")

@@ -79,11 +79,11 @@ class ConversationAccumulator:
             self._add_to_entry(kind, data)
 
     def _add_to_entry(self, kind: str, data: Any) -> None:
-        now = time.time()
+        now = time.monotonic()
         entry = self._entries.get(data.id)
         if entry is None:
             entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now)
-        entry.take(kind, data, now)
+        entry.add(kind, data, now)
         if isinstance(entry, _Message):
             if is_empty(data.content):
                 # The first delta of a message may be: no output yet.
@@ -109,7 +109,7 @@ class _Entry:
         self.arrival = Arrival(now, None)
         self._copy("created_at", data)
 
-    def take(self, kind: str, data: Any, now: float) -> None:
+    def add(self, kind: str, data: Any, now: float) -> None:
         """Fold one more event of this entry, of type `kind`, seen at `now`."""
         for name in self.copied:
             self._copy(name, data)
@@ -139,14 +139,14 @@ class _Message(_Entry):
         self.content = Content()
         self.last = data
 
-    def take(self, kind: str, data: Any, now: float) -> None:
-        super().take(kind, data, now)
+    def add(self, kind: str, data: Any, now: float) -> None:
+        super().add(kind, data, now)
         self.last = data
         self.content.add(data.content, _content_index(data))
 
     def finish(self) -> _Fields:
-        # Text goes past `take`, and may have been the first to name the model.
-        super().take("message.output.delta", self.last, 0.0)
+        # Text goes past `add`, and may have been the first to name the model.
+        super().add("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
         self._copy("created_at", self.last, to="completed_at")
         return {**super().finish(), "role": "assistant", "content": self.content.value()}
@@ -161,8 +161,8 @@ class _Call(_Entry):
         super().__init__(data, now)
         self._arguments = Arguments()
 
-    def take(self, kind: str, data: Any, now: float) -> None:
-        super().take(kind, data, now)
+    def add(self, kind: str, data: Any, now: float) -> None:
+        super().add(kind, data, now)
         self._arguments.add(getattr(data, "arguments", None))
 
     def finish(self) -> _Fields:
@@ -183,8 +183,8 @@ class _FunctionCall(_Call):
     type = "function.call"
     copied = ("name", "tool_call_id", "model", "agent_id", "confirmation_status")
 
-    def take(self, kind: str, data: Any, now: float) -> None:
-        super().take(kind, data, now)
+    def add(self, kind: str, data: Any, now: float) -> None:
+        super().add(kind, data, now)
         self.arrival = Arrival(self.arrival.first, now)
 
 

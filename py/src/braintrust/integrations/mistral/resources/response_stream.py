@@ -74,7 +74,7 @@ class ResponseAccumulator:
         return [self._items[index] for index in sorted(self._items)]
 
     def _add_to_item(self, kind: str, data: Any) -> None:
-        now = time.time()
+        now = time.monotonic()
         item = self._items.get(data.output_index)
         if item is None:
             item = self._items[data.output_index] = _Item(now)

@@ -4,9 +4,9 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
-from ..faults import guarded
+from ..faults import guarded, report_fault
 from ..operations import Accumulator, Operation, Outcome, Request
-from ..patching import Wrapper
+from ..patching import Wrapper, is_traced_outside
 from .arguments import own_arguments
 from .run_state import current_run
 from .spans import CallSpan, is_tracing
@@ -23,15 +23,15 @@ def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
+        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
-            guarded(traced_call.failed, error, fallback=None)
+            traced_call.failed(error)
             raise
-        return guarded(traced_call.returned, result, fallback=result)
+        return traced_call.returned(result)
 
     return call
 
@@ -40,34 +40,39 @@ def traced_async(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of an async method."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = guarded(TracedCall.begin, operation, instance, wrapped, kwargs, fallback=None)
+        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            guarded(traced_call.failed, error, fallback=None)
+            traced_call.failed(error)
             raise
-        return guarded(traced_call.returned, result, fallback=result)
+        return traced_call.returned(result)
 
     return call
 
 
-def set_llm_spans(resource: Any, wanted: bool) -> None:
-    """Decide for the calls of one resource of a client whether they show the model calls inside."""
-    resource.__dict__[_LLM_SPANS_ENABLED] = wanted
+def set_llm_spans(resource: Any, enabled: bool) -> None:
+    """Decide for the calls of one resource of a client, or of those it will make, whether they show model calls."""
+    resource.__dict__[_LLM_SPANS_ENABLED] = enabled
+
+
+def llm_spans_decided_for(resource: Any) -> bool | None:
+    """Return what was decided for a resource of a client, or for a client."""
+    return getattr(resource, "__dict__", {}).get(_LLM_SPANS_ENABLED)
 
 
 def llm_spans_enabled(resource: Any) -> bool:
     """Tell whether the calls of a resource show the model calls inside: as decided for it, else for the process."""
-    wanted: bool | None = getattr(resource, _LLM_SPANS_ENABLED, None)
-    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if wanted is None else wanted
+    decided = llm_spans_decided_for(resource)
+    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if decided is None else decided
 
 
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_make_accumulator", "_read", "_request", "_span", "_turn")
+    __slots__ = ("_make_accumulator", "_read", "_request", "_run_request", "_span")
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
@@ -75,42 +80,48 @@ class TracedCall:
         if operation.with_llm_spans is not None and llm_spans_enabled(resource):
             read = operation.with_llm_spans
         run = current_run.get()
-        self._turn = None if run is None else run.begin(read)
-        self._read = read if self._turn is None else self._turn.read
+        self._run_request = None if run is None else run.begin(read)
+        self._read = read if self._run_request is None else self._run_request.read
         self._request = request
         self._span = CallSpan(operation.span_name, operation.span_type, request)
-        if self._turn is not None:
-            self._turn.span = self._span
+        if self._run_request is not None:
+            self._run_request.span = self._span
 
     @classmethod
+    @guarded(fallback=None)
     def begin(
         cls, operation: Operation, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
     ) -> "TracedCall | None":
-        """Open the span of a call, or return `None` where nobody would see it."""
-        if not is_tracing():
+        """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
+        if is_traced_outside(resource) or not is_tracing():
             return None
-        request = guarded(lambda: operation.request(own_arguments(method, arguments)), fallback=Request())
-        return cls(operation, resource, request)
+        return cls(operation, resource, _read_request(operation, method, arguments))
 
+    @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
         self._span.close(Outcome, error=error)
 
     def returned(self, result: Any) -> Any:
-        """Return what the caller gets: `result` itself, or the traced stream around it."""
-        make_accumulator = self._make_accumulator
-        if make_accumulator is None or not guarded(isinstance, result, (Iterator, AsyncIterator), fallback=False):
+        """Return what the caller gets: `result` itself, which is a traced stream from now on if it is a stream."""
+        try:
+            make_accumulator = self._make_accumulator
+            if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):
+                return self._stream(make_accumulator, result)
             self._span.close(lambda: self._read(result, self._request))
-            return result
-        stream = guarded(self._stream, make_accumulator, result, fallback=None)
-        if stream is None:
-            # Unread, it is no response.
+        except Exception:
+            report_fault()
+            # A stream that was not read is no response.
             self._span.close(Outcome)
-            return result
-        return stream
+        return result
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], stream: Any) -> Any:
         accumulator = make_accumulator()
-        if self._turn is not None:
-            self._turn.follow(accumulator, self._request)
+        if self._run_request is not None:
+            self._run_request.follow(accumulator, self._request)
         return traced_stream(stream, StreamLifecycle(self._read, self._request, self._span, accumulator))
+
+
+@guarded(fallback=Request())
+def _read_request(operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Request:
+    return operation.request(own_arguments(method, arguments))

@@ -1,80 +1,74 @@
-"""Function calls that wait for their results, which a later request brings."""
+"""Function calls that wait for the results that later requests bring, and results that come before their calls."""
 
-import os
-import threading
-from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import NamedTuple
 
-from ..operations import ToolCallKey
+from braintrust.logger import Span
 
-
-T = TypeVar("T")
-
-
-class PendingToolCalls(Generic[T]):
-    """What is known of function calls whose results have not been seen yet: at most `limit`, the oldest dropped.
-
-    Dropping one loses only what would have been added to it: its span was logged, with an end, when it was made.
-    """
-
-    def __init__(self, limit: int = 1024) -> None:
-        self._limit = limit
-        self._calls: OrderedDict[ToolCallKey, T] = OrderedDict()
-        self._renew_lock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def add(self, key: ToolCallKey, call: T) -> None:
-        """Let a call wait."""
-        with self._lock:
-            self._calls[key] = call
-            self._calls.move_to_end(key)
-            if len(self._calls) > self._limit:
-                self._calls.popitem(last=False)
-
-    def find(self, key: ToolCallKey) -> T | None:
-        """Return a waiting call, which goes on waiting."""
-        return self._calls.get(key)
-
-    def take(self, key: ToolCallKey) -> T | None:
-        """Return a waiting call, which waits no longer."""
-        with self._lock:
-            return self._calls.pop(key, None)
-
-    def _renew_lock(self) -> None:
-        # Another thread may have held it when this process was forked.
-        self._lock = threading.Lock()
+from ..bounded import BoundedMap, size_of
+from ..faults import guarded
+from ..operations import ToolCallKey, ToolCallUpdate
+from . import handover
 
 
-class EarlySettlements(PendingToolCalls[T]):
-    """What was sent for function calls whose stream is not over; kept only while there are open streams.
+_MOST_EARLY_BYTES = 4 * 1024 * 1024
+_MOST_EARLY_SECONDS = 600
 
-    An application may answer a call as soon as it has read it, and a stream that it then drops ends a little later.
-    """
 
-    def opened(self) -> None:
-        """Take note of a stream, which may bring calls."""
-        with self._lock:
-            self.streams += 1
+class PendingToolCall(NamedTuple):
+    """A function call that waits: its span, which was logged with an end when it was made, and when that began."""
 
-    def closed(self) -> None:
-        """Take note of the end of a stream, whose calls are known now."""
-        with self._lock:
-            self.streams -= 1
-            # What nobody waits for any more belongs to calls of other processes.
-            if self.streams <= 0:
-                self._calls.clear()
+    span: Span
+    start: float
 
-    def add(self, key: ToolCallKey, call: T) -> None:
-        """Keep what was sent for a call first."""
-        if self.streams > 0 and key not in self._calls:
-            super().add(key, call)
 
-    def _renew_lock(self) -> None:
-        super()._renew_lock()
-        # A forked child does not end its parent's streams.
-        self.streams = 0
-        """How many streams are open; one that was dropped is, until it has been ended."""
+class _EarlyUpdate(NamedTuple):
+    update: ToolCallUpdate
+    sent: float
+
+
+pending_tool_calls: BoundedMap[ToolCallKey, PendingToolCall] = BoundedMap()
+"""The function calls of this process that wait for their results."""
+
+early_updates: BoundedMap[ToolCallKey, _EarlyUpdate] = BoundedMap(
+    most_bytes=_MOST_EARLY_BYTES, most_seconds=_MOST_EARLY_SECONDS
+)
+"""What was sent for calls that have no spans yet, as their streams are open.
+
+An application may answer a call as soon as it has read it, and a stream that it then drops ends a little later.
+"""
+
+
+def add_pending(key: ToolCallKey, call: PendingToolCall) -> None:
+    """Let a function call wait for its result, unless that was sent before."""
+    pending_tool_calls.set(key, call)
+    early = early_updates.pop(key)
+    if early is not None:
+        _log_update(early.update, early.sent)
+
+
+@guarded(fallback=None)
+def update_tool_call(update: ToolCallUpdate, sent: float) -> None:
+    """Log what a request brings to the function call that waits for it; the call ended when this was sent."""
+    if not _log_update(update, sent) and handover.is_any_open() and update.key not in early_updates:
+        early_updates.set(update.key, _EarlyUpdate(update, sent), size_of(update.output))
+        # Its stream may have ended in between, in another thread; then one of the two finds it.
+        if update.key in pending_tool_calls and early_updates.pop(update.key) is not None:
+            _log_update(update, sent)
+
+
+def drop_early_updates() -> None:
+    """Drop what nobody waits for any more, as no stream is open: it belongs to calls of other processes."""
+    if not handover.is_any_open():
+        early_updates.clear()
+
+
+def _log_update(update: ToolCallUpdate, sent: float) -> bool:
+    """Log an update, and return whether its call is known here."""
+    waits_on = update.approval == "approved"
+    call = pending_tool_calls.get(update.key) if waits_on else pending_tool_calls.pop(update.key)
+    if call is None:
+        return False
+    approval = {"tool_approval": update.approval} if update.approval else None
+    # By Mistral's clock the call may have begun later, and ours may have been set back.
+    call.span.log(output=update.output, metadata=approval, metrics={"end": max(sent, call.start)})
+    return True

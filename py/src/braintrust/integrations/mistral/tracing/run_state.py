@@ -30,11 +30,11 @@ class RunRequest:
 
     @property
     def first_output(self) -> float | None:
-        """When the first output of a stream arrived, in Unix seconds."""
+        """When the first output of a stream arrived, in seconds of `time.monotonic`."""
         return None if self._accumulator is None else self._accumulator.first_output
 
     def follow(self, accumulator: Accumulator, request: Request) -> None:
-        """Take note of the stream that the request was answered with."""
+        """Know the stream that the request was answered with."""
         self._accumulator, self._request = accumulator, request
 
     def read(self, response: Any, request: Request) -> Outcome:
@@ -48,8 +48,12 @@ class RunRequest:
     def outcome(self) -> Outcome:
         """Return what came of the request; of a stream that is still open, what has arrived."""
         if self._outcome is None and self._accumulator is not None:
-            return guarded(read_stream, self._accumulator, self.read, self._request, fallback=Outcome())
+            return self._read_so_far(self._accumulator)
         return self._outcome or Outcome()
+
+    @guarded(fallback=Outcome())
+    def _read_so_far(self, accumulator: Accumulator) -> Outcome:
+        return read_stream(accumulator, self.read, self._request)
 
     def close(self) -> None:
         """End the request, if that is still open: a generator that was thrown into may keep its stream for long."""
@@ -61,25 +65,27 @@ class RunState:
     """All requests of a run: an accumulator that needs no events, because the requests have theirs."""
 
     def __init__(self) -> None:
-        self._turns: list[RunRequest] = []
+        self._requests: list[RunRequest] = []
         self._results: dict[str, Loggable] = {}
         self.approved: set[str] = set()
         """The function calls of an earlier run that the user approved, by `tool_call_id`."""
+        self.shown: set[str] = set()
+        """The function calls that have spans, or get them in another run as they wait for a confirmation."""
 
     @property
     def first_output(self) -> float | None:
-        """When the first output of a streamed run arrived, in Unix seconds."""
-        arrivals = [turn.first_output for turn in self._turns]
+        """When the first output of a streamed run arrived, in seconds of `time.monotonic`."""
+        arrivals = [request.first_output for request in self._requests]
         return min((arrival for arrival in arrivals if arrival is not None), default=None)
 
     def begin(self, read: ResponseReader) -> RunRequest:
-        """Take note of a request that is about to be made; `read` is its operation's."""
-        turn = RunRequest(read)
-        self._turns.append(turn)
-        return turn
+        """Return the state of a request that is about to be made; `read` is its operation's."""
+        request = RunRequest(read)
+        self._requests.append(request)
+        return request
 
     def add_result(self, tool_call_id: str, result: Loggable) -> None:
-        """Take note of what the run will send as the result of a function call."""
+        """Know what the run will send as the result of a function call."""
         self._results[tool_call_id] = result
 
     def add(self, event: Any) -> None:
@@ -90,18 +96,29 @@ class RunState:
 
         Read when the run is over, and so are the requests then.
         """
-        for turn in self._turns:
-            turn.close()
-        return [self._with_results(turn) for turn in self._turns]
+        for request in self._requests:
+            request.close()
+            self._show_calls_left_alone(request)
+        return [self._with_results(request) for request in self._requests]
 
     def arrivals(self) -> dict[int, Arrival]:
         """Return none: its children are those of the requests."""
         return {}
 
-    def _with_results(self, turn: RunRequest) -> Outcome:
-        outcome = turn.outcome()
+    def _show_calls_left_alone(self, request: RunRequest) -> None:
+        """Log the function calls that the run did not execute, as one of a turn was unknown to it or it ended before.
+
+        The application may answer them itself, with a later `append`.
+        """
+        calls = [call for call in request.calls if call.metadata.get("tool_call_id") not in self.shown]
+        if request.span is not None and calls:
+            request.span.log_late_children(calls)
+            self.shown.update(str(call.metadata.get("tool_call_id")) for call in calls)
+
+    def _with_results(self, request: RunRequest) -> Outcome:
+        outcome = request.outcome()
         results: list[Loggable] = []
-        for call in turn.calls:
+        for call in request.calls:
             tool_call_id = str(call.metadata.get("tool_call_id"))
             if tool_call_id in self._results:
                 result = {"tool_call_id": tool_call_id, "result": self._results[tool_call_id]}

@@ -1,5 +1,7 @@
 """Opening, closing and nesting spans; aligning Mistral's clock with ours."""
 
+import asyncio
+import functools
 import os
 import threading
 import time
@@ -10,10 +12,11 @@ from typing import Literal
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
 
-from ..faults import guarded
-from ..operations import INSTRUMENTATION, Child, Outcome, Request, ToolCallUpdate
+from ..faults import guarded, report_fault
+from ..operations import INSTRUMENTATION, Child, Outcome, Request
 from ..payloads import redact
-from .pending import EarlySettlements, PendingToolCalls
+from . import handover
+from .pending import PendingToolCall, add_pending, update_tool_call
 
 
 # A proxy's error page may be long.
@@ -21,15 +24,17 @@ _MOST_OF_A_BODY = 10_000
 
 _PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 
-pending_calls: PendingToolCalls[Span] = PendingToolCalls()
-"""The spans of the function calls of this process that wait for their results."""
-
-early_settlements: EarlySettlements[tuple[ToolCallUpdate, float]] = EarlySettlements()
-"""What was sent, and when, for calls that have no spans yet as their streams are open."""
+# By their names: trio and gevent need not be installed.
+_CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
 
 
 def is_tracing() -> bool:
-    """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger."""
+    """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
+
+    What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
+    """
+    if handover.is_in_collector() and not handover.may_log():
+        return False
     return get_span_parent_object() is not NOOP_SPAN
 
 
@@ -39,14 +44,16 @@ class CallSpan:
     A forked child has copies of its parent's spans, which only the parent closes.
     """
 
-    __slots__ = ("_closing", "_is_stream", "_process", "_span", "_start")
+    __slots__ = ("_closing", "_end", "_process", "_span", "_start", "_started")
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
-        self._start = time.time()
+        handover.prepare()
+        # Durations are those of a clock that nobody sets; what is logged are times of day.
+        self._start, self._started = time.time(), time.monotonic()
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
-        self._is_stream = False
         self._process = os.getpid()
+        self._end: float | None = None
         self._span = start_span(
             name=name,
             type=span_type,
@@ -55,9 +62,10 @@ class CallSpan:
             metadata=request.metadata,
             internal=_PROVENANCE,
         )
-        for settlement in request.tool_call_updates:
-            guarded(_settle, settlement, self._start, fallback=None)
+        for update in request.tool_call_updates:
+            update_tool_call(update, self._start)
 
+    @guarded(fallback=None)
     def set_current(self) -> None:
         """Make this the current span."""
         self._span.set_current()
@@ -66,21 +74,24 @@ class CallSpan:
         """Make that the current span which was so before `set_current`, in the same context."""
         self._span.unset_current()
 
-    def expect_events(self) -> None:
-        """Take note that what comes of the call comes in a stream, and may be answered before that is over."""
-        self._is_stream = True
-        early_settlements.opened()
-
+    @guarded(fallback=None)
     def log_child(self, child: Child) -> None:
         """Log a child that is over before the call is."""
-        now = time.time()
-        guarded(_log_child, self._span, child, now, now, fallback=None)
+        now = self._time_of_day(time.monotonic())
+        _log_child(self._span, child, now, now)
+
+    @guarded(fallback=None)
+    def log_late_children(self, children: Sequence[Child]) -> None:
+        """Log children of a call that is over, in its time."""
+        if self._end is not None and self._process == os.getpid():
+            self._log_children(Outcome(children=children), self._end, None)
 
     @property
     def is_closed(self) -> bool:
         """Whether someone closed the span or is about to, or it is another process that will."""
         return self._closing.locked() or self._process != os.getpid()
 
+    @guarded(fallback=None)
     def close(
         self,
         read_outcome: Callable[[], Outcome],
@@ -94,47 +105,70 @@ class CallSpan:
         Args:
             read_outcome: reads what the response logs, as far as there is one.
             error: what the caller saw; it wins over an error in the outcome. Closing a generator is no failure, nor
-                is the pause of a run whose function calls ask for a confirmation.
-            first_output: when the first output of a stream arrived, in Unix seconds.
-            at: when the call ended, in Unix seconds; now if left out.
+                is a cancellation, nor the pause of a run whose function calls ask for a confirmation.
+            first_output: when the first output of a stream arrived, in seconds of `time.monotonic`.
+            at: when the call ended, in seconds of `time.monotonic`; now if left out.
         """
         if self._process != os.getpid() or not self._closing.acquire(blocking=False):
             return
-        end = time.time() if at is None else at
+        self._end = end = self._time_of_day(time.monotonic() if at is None else at)
+        finish = functools.partial(self._finish, read_outcome, end, error, first_output)
+        if handover.may_log():
+            finish()
+        else:
+            handover.hand_over(finish)
+
+    def _finish(
+        self, read_outcome: Callable[[], Outcome], end: float, error: BaseException | None, first_output: float | None
+    ) -> None:
         is_logged = False
         try:
-            outcome = guarded(read_outcome, fallback=Outcome())
+            outcome = _read(read_outcome)
+            seconds = None if first_output is None else first_output - self._started
             if outcome.children:
-                if first_output is not None:
-                    outcome = guarded(_with_first_output, outcome, first_output - self._start, fallback=outcome)
-                guarded(_log_children, self._span, outcome.children, self._start, end, fallback=None)
-            is_logged = guarded(self._log, outcome, end, error, first_output, fallback=False)
+                self._log_children(outcome, end, seconds)
+            is_logged = self._log(outcome, end, error, seconds)
         finally:
             # An interrupt goes on to the caller, but not without the end of the span.
             if not is_logged:
-                guarded(self._span.end, end, fallback=end)
-            if self._is_stream:
-                early_settlements.closed()
+                self._span.end(end)
 
+    @guarded(fallback=None)
+    def _log_children(self, outcome: Outcome, end: float, first_output: float | None) -> None:
+        children = outcome.children if first_output is None else _with_first_output(outcome.children, first_output)
+        times = align(children, self._start, end, arrived_at=self._time_of_day)
+        for child, (child_start, child_end) in zip(children, times, strict=True):
+            _log_child(self._span, child, child_start, child_end)
+
+    @guarded(fallback=False)
     def _log(
         self, outcome: Outcome, end: float, error: BaseException | None, first_output: float | None
     ) -> Literal[True]:
-        metrics = {**outcome.metrics, "end": end, "duration": end - self._start}
+        metadata, metrics = outcome.metadata, {**outcome.metrics, "end": end, "duration": end - self._start}
         if first_output is not None:
-            metrics["time_to_first_token"] = first_output - self._start
+            metrics["time_to_first_token"] = first_output
         message = outcome.error
-        if error is not None and not _is_pause(error):
-            message = guarded(_error_text, error, fallback=type(error).__name__)
-        self._span.log(output=outcome.output, metadata=outcome.metadata, metrics=metrics, error=message)
+        if error is not None:
+            if _is_cancellation(error):
+                metadata = {**(metadata or {}), "cancelled": True}
+            elif not _is_pause(error):
+                message = _error_text(error)
+        self._span.log(output=outcome.output, metadata=metadata, metrics=metrics, error=message)
         return True
 
+    def _time_of_day(self, seconds: float) -> float:
+        """Return a time of `time.monotonic` in Unix seconds, by the clock as it was when the call began."""
+        return self._start + (seconds - self._started)
 
-def align(children: Sequence[Child], start: float, end: float) -> Iterator[tuple[float, float]]:
+
+def align(
+    children: Sequence[Child], start: float, end: float, arrived_at: Callable[[float], float] = float
+) -> Iterator[tuple[float, float]]:
     """Yield each child's start and end on our clock, in Unix seconds, given the call's own.
 
     Mistral's times are shifted together by the least that makes them fit into the call, lengths and order kept; when
     they are longer than the call, they end with it. A time that Mistral did not give is that of the event's arrival
-    here, or else the end of the call.
+    here, or else the end of the call. `arrived_at` turns arrivals into Unix seconds.
     """
     times = [time for child in children for time in (child.start, child.end) if time is not None]
     shift = 0.0
@@ -145,7 +179,7 @@ def align(children: Sequence[Child], start: float, end: float) -> Iterator[tuple
         elif first < start:
             shift = start - first
     for child in children:
-        first_seen, last_seen = child.arrival or (None, None)
+        first_seen, last_seen = (time and arrived_at(time) for time in child.arrival or (None, None))
         child_end = _first_known(child.end, shift, last_seen, end)
         child_start = _first_known(child.start, shift, first_seen, child_end)
         # The sum of floats may fall beyond the call by a rounding error.
@@ -159,12 +193,29 @@ def _first_known(server_time: float | None, shift: float, arrival: float | None,
     return otherwise if arrival is None else arrival
 
 
+@guarded(fallback=Outcome())
+def _read(read_outcome: Callable[[], Outcome]) -> Outcome:
+    return read_outcome()
+
+
 def _is_pause(error: BaseException) -> bool:
     # By its name: only 2.x and 3.x have the class, with the extra "agents".
     return isinstance(error, GeneratorExit) or type(error).__name__ == "DeferredToolCallsException"
 
 
+def _is_cancellation(error: BaseException) -> bool:
+    return isinstance(error, asyncio.CancelledError) or type(error).__name__ in _CANCELLATIONS
+
+
 def _error_text(error: BaseException) -> str:
+    try:
+        return _traceback_text(error)
+    except Exception:
+        report_fault()
+        return type(error).__name__
+
+
+def _traceback_text(error: BaseException) -> str:
     """Return an exception with its traceback, and with what Mistral answered where its own text does not say so."""
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     for name in ("status_code", "body"):
@@ -174,20 +225,15 @@ def _error_text(error: BaseException) -> str:
     return redact(text)
 
 
-def _with_first_output(outcome: Outcome, seconds: float) -> Outcome:
+def _with_first_output(children: Sequence[Child], seconds: float) -> list[Child]:
     """Give the time to the first token to the only model call, which is the child that has metrics."""
-    children = [
+    return [
         child._replace(metrics={**child.metrics, "time_to_first_token": seconds}) if child.metrics else child
-        for child in outcome.children
+        for child in children
     ]
-    return outcome._replace(children=children)
 
 
-def _log_children(parent: Span, children: Sequence[Child], start: float, end: float) -> None:
-    for child, (child_start, child_end) in zip(children, align(children, start, end), strict=True):
-        guarded(_log_child, parent, child, child_start, child_end, fallback=None)
-
-
+@guarded(fallback=None)
 def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
     # One record: a child is over when it is logged.
     span = parent.start_span(
@@ -202,24 +248,4 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
         internal=_PROVENANCE,
     )
     if child.pending_key is not None:
-        pending_calls.add(child.pending_key, span)
-        early = early_settlements.take(child.pending_key)
-        if early is not None:
-            settlement, sent = early
-            # By Mistral's clock the call may have begun later.
-            _settle(settlement, max(sent, start))
-
-
-def _settle(settlement: ToolCallUpdate, now: float) -> None:
-    """Log what a request brings to the function call that waits for it; the call ended when this was sent."""
-    if pending_calls.find(settlement.key) is None:
-        early_settlements.add(settlement.key, (settlement, now))
-        # Its stream may have ended in between, in another thread; then one of the two finds it there.
-        if pending_calls.find(settlement.key) is None or early_settlements.take(settlement.key) is None:
-            return
-    goes_on = settlement.approval == "approved"
-    span = pending_calls.find(settlement.key) if goes_on else pending_calls.take(settlement.key)
-    if span is None:
-        return
-    approval = {"tool_approval": settlement.approval} if settlement.approval else None
-    span.log(output=settlement.output, metadata=approval, metrics={"end": now})
+        add_pending(child.pending_key, PendingToolCall(span, start))

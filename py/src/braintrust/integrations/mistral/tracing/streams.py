@@ -1,242 +1,257 @@
-"""A traced stream: one lifecycle, and its sync and its async face.
+"""A traced stream: the SDK's own object, whose class becomes a subclass that has its events folded as they pass.
 
-The faces are proxies of the SDK's stream objects. What a stream costs and when it ends is decided in the lifecycle
-alone, which only its face refers to: when the face goes, so does the lifecycle, and its finalizer ends the span.
+What a stream costs and when it ends is decided in its lifecycle, which only the stream refers to: when the stream
+goes, so does the lifecycle, and its finalizer ends the span.
 """
 
-import atexit
 import contextlib
 import functools
-import os
-import queue
-import threading
 import time
-import weakref
+import types
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-
-import wrapt
+from typing import Any, NamedTuple
 
 from ..faults import guarded, report_fault
 from ..operations import Accumulator, Outcome, Request, ResponseReader, read_stream
+from . import handover
+from .pending import drop_early_updates
 from .spans import CallSpan
 
 
-if TYPE_CHECKING:
-    # Generic in its stubs only.
-    ObjectProxy = wrapt.ObjectProxy[Any]
-else:
-    ObjectProxy = wrapt.ObjectProxy
+_LIFECYCLE = "__braintrust_lifecycle__"
+
+
+class _Events(NamedTuple):
+    """What has arrived of a stream, and how that is read."""
+
+    accumulator: Accumulator
+    read: ResponseReader
+    request: Request
+
+    def outcome(self) -> Outcome:
+        return read_stream(self.accumulator, self.read, self.request)
 
 
 class StreamLifecycle:
-    """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once."""
+    """What happens to the span of a traced stream: events are folded as they pass, and it ends exactly once.
 
-    __slots__ = ("__weakref__", "_accumulator", "_read", "_request", "_span", "fold", "next_event")
+    Attributes:
+        fold: folds one event; called for each, and so bound once.
+    """
+
+    __slots__ = ("__weakref__", "_block_error", "_events", "_span", "fold")
 
     def __init__(self, read: ResponseReader, request: Request, span: CallSpan, accumulator: Accumulator) -> None:
-        self._read = read
-        self._request = request
+        self._events: _Events | None = _Events(accumulator, read, request)
         self._span = span
-        self._accumulator = accumulator
-        # Called for every event: bound once, and by the faces themselves.
-        self.fold = accumulator.add
-        _open_streams.watch(self)
-        span.expect_events()
+        self._block_error: BaseException | None = None
+        self.fold: Callable[[Any], None] = accumulator.add
+        handover.watch(self)
 
+    @guarded(fallback=None)
     def end(self, error: BaseException | None = None, at: float | None = None) -> None:
-        """End the span with what has arrived.
+        """End the span with what has arrived, and keep nothing of it.
 
         Args:
             error: what the caller saw, if the stream did not just end.
-            at: when it ended, in Unix seconds; now if left out.
+            at: when it ended, in seconds of `time.monotonic`; now if left out.
         """
-        first_output = guarded(lambda: self._accumulator.first_output, fallback=None)
-        self._span.close(self._outcome, error=error, first_output=first_output, at=at)
-        _open_streams.forget(self)
+        events, self._events, self.fold = self._events, None, _ignore
+        if events is None:
+            return
+        error, self._block_error = self._block_error if error is None else error, None
+        self._span.close(events.outcome, error=error, first_output=_first_output(events.accumulator), at=at)
+        handover.forget(self)
+        drop_early_updates()
 
-    def closing(self, error: BaseException | None = None) -> contextlib.AbstractContextManager[object]:
-        """Return what ends the stream after a block, with `error` or with what the block raises."""
-        block = contextlib.ExitStack()
-        block.push(functools.partial(guarded, self._left, error, fallback=None))
-        return block
+    @guarded(fallback=None)
+    def stopped(self, stop: BaseException, stream: Any) -> None:
+        """End the span after the stream raised instead of bringing an event."""
+        if isinstance(stop, StopIteration | StopAsyncIteration):
+            self.end()
+        # A second reader was refused, and the first one reads on.
+        elif not _is_being_read(stream):
+            self.end(stop)
 
-    def _left(self, error: BaseException | None, _kind: object, raised: BaseException | None, _: object) -> None:
-        self.end(error if raised is None else raised)
-
-    def _outcome(self) -> Outcome:
-        return read_stream(self._accumulator, self._read, self._request)
+    @guarded(fallback=None)
+    def leave_block(self, error: BaseException | None) -> None:
+        """Know what raised in the caller's `with` block, which is about to close the stream."""
+        self._block_error = error
 
     def __del__(self) -> None:
-        # Runs wherever the garbage collector does, also while this thread holds the lock of the SDK's log queue:
-        # logging here could wait for that lock forever. So someone else does it.
+        # Runs wherever the garbage collector does, also inside of locks.
         span = getattr(self, "_span", None)
         if span is not None and not span.is_closed:
-            # The SDK's stream goes here, as it would untraced: its event loop does not bear that in another thread.
-            with contextlib.suppress(AttributeError):
-                del self.next_event
-            _open_streams.abandon(self, time.time())
-
-
-class _OpenStreams:
-    """The streams that are not over, and the thread that ends those which were abandoned."""
-
-    def __init__(self) -> None:
-        self._reset()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._reset)
-
-    def watch(self, stream: StreamLifecycle) -> None:
-        """Take note of a stream. The first one starts the thread: a finalizer could not."""
-        self._open.add(stream)
-        if self._thread is None:
-            with self._start_lock:
-                if self._thread is None:
-                    self._start()
-
-    def forget(self, stream: StreamLifecycle) -> None:
-        """Drop a stream that is over."""
-        self._open.discard(stream)
-
-    def abandon(self, stream: StreamLifecycle, at: float) -> None:
-        """Have a stream ended that nobody can read any more. Takes no lock that could be held: safe in a finalizer."""
-        self._abandoned.put((stream, at))
-
-    def end_all(self) -> None:
-        """End what is still open when the interpreter exits."""
-        if self._thread is not None:
-            self._abandoned.put(None)
-            # Bounded, as an exit must not hang.
-            self._thread.join(timeout=5)
-        for stream in list(self._open):
-            guarded(stream.end, fallback=None)
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name="braintrust-mistral-streams", daemon=True)
-        thread.start()
-        self._thread = thread
-        # After the SDK's logger registered its own: the last registered runs first, and that one flushes.
-        atexit.register(guarded, self.end_all, fallback=None)
-
-    def _run(self) -> None:
-        while (abandoned := self._abandoned.get()) is not None:
-            stream, at = abandoned
-            guarded(stream.end, None, at, fallback=None)
-            # Held until the next one came, it would keep its text.
-            del stream, abandoned
-
-    def _reset(self) -> None:
-        """Begin anew: a forked child has neither the thread nor usable locks, and its parent ends its own streams."""
-        self._thread: threading.Thread | None = None
-        self._start_lock = threading.Lock()
-        self._open: weakref.WeakSet[StreamLifecycle] = weakref.WeakSet()
-        # The one queue whose `put` may be called from a finalizer.
-        self._abandoned: queue.SimpleQueue[tuple[StreamLifecycle, float] | None] = queue.SimpleQueue()
-
-
-_open_streams = _OpenStreams()
-
-
-class TracedStream(ObjectProxy):
-    """The SDK's `EventStream`, traced."""
-
-    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
-        super().__init__(stream)
-        self._self_lifecycle = lifecycle
-        lifecycle.next_event = stream.__next__
-
-    def __iter__(self) -> "TracedStream":
-        return self
-
-    def __next__(self) -> Any:
-        lifecycle = self._self_lifecycle
-        try:
-            event = lifecycle.next_event()
-        except StopIteration:
-            guarded(lifecycle.end, fallback=None)
-            raise
-        except BaseException as error:
-            guarded(lifecycle.end, error, fallback=None)
-            raise
-        try:
-            lifecycle.fold(event)
-        except Exception:
-            report_fault()
-        return event
-
-    def __enter__(self) -> "TracedStream":
-        self.__wrapped__.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> Any:
-        with guarded(self._self_lifecycle.closing, error, fallback=contextlib.nullcontext()):
-            return self.__wrapped__.__exit__(kind, error, traceback)
-
-    @property
-    def close(self) -> Callable[..., Any]:
-        """The SDK's `close`, which the streams of `mistralai` 1.x do not have."""
-        close: Callable[..., Any] = self.__wrapped__.close
-
-        def traced_close(*args: Any, **kwargs: Any) -> Any:
-            with guarded(self._self_lifecycle.closing, fallback=contextlib.nullcontext()):
-                return close(*args, **kwargs)
-
-        return traced_close
-
-
-class AsyncTracedStream(ObjectProxy):
-    """The SDK's `EventStreamAsync`, traced."""
-
-    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
-        super().__init__(stream)
-        self._self_lifecycle = lifecycle
-        lifecycle.next_event = stream.__anext__
-
-    def __aiter__(self) -> "AsyncTracedStream":
-        return self
-
-    async def __anext__(self) -> Any:
-        lifecycle = self._self_lifecycle
-        try:
-            event = await lifecycle.next_event()
-        except StopAsyncIteration:
-            guarded(lifecycle.end, fallback=None)
-            raise
-        except BaseException as error:
-            guarded(lifecycle.end, error, fallback=None)
-            raise
-        try:
-            lifecycle.fold(event)
-        except Exception:
-            report_fault()
-        return event
-
-    async def __aenter__(self) -> "AsyncTracedStream":
-        await self.__wrapped__.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> Any:
-        with guarded(self._self_lifecycle.closing, error, fallback=contextlib.nullcontext()):
-            return await self.__wrapped__.__aexit__(kind, error, traceback)
-
-    @property
-    def close(self) -> Callable[..., Any]:
-        """The SDK's `close`, a coroutine function, which the streams of `mistralai` 1.x do not have."""
-        close: Callable[..., Any] = self.__wrapped__.close
-
-        async def traced_close(*args: Any, **kwargs: Any) -> Any:
-            with guarded(self._self_lifecycle.closing, fallback=contextlib.nullcontext()):
-                return await close(*args, **kwargs)
-
-        return traced_close
+            handover.hand_over(functools.partial(self.end, None, time.monotonic()))
 
 
 def traced_stream(stream: Any, lifecycle: StreamLifecycle) -> Any:
-    """Return a stream with its events traced; `stream` must have `__next__` or `__anext__`."""
-    face = AsyncTracedStream if hasattr(stream, "__anext__") else TracedStream
-    return face(stream, lifecycle)
+    """Return a stream with its events traced: itself, unless its class cannot be changed, as that of a generator."""
+    # Not where it is the result of another traced call as well, as in tests.
+    if _LIFECYCLE not in getattr(stream, "__dict__", {}):
+        with contextlib.suppress(AttributeError, TypeError):
+            kind = _traced_class(type(stream))
+            setattr(stream, _LIFECYCLE, lifecycle)
+            stream.__class__ = kind
+            # A mock only says that this is its class.
+            if type(stream) is kind:
+                return stream
+            delattr(stream, _LIFECYCLE)
+    return traced_stream((_AsyncIterator if hasattr(stream, "__anext__") else _Iterator)(stream), lifecycle)
+
+
+# Bounded: an application may make classes of streams at run time.
+@functools.lru_cache(maxsize=64)
+def _traced_class(kind: type[Any]) -> type[Any]:
+    """Return the subclass of a class of streams that has their events folded and their ends noticed."""
+    methods = _async_methods(kind) if hasattr(kind, "__anext__") else _methods(kind)
+    names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    overridden = {name: method for name, method in methods.items() if hasattr(kind, name)}
+    namespace = {**names, **overridden, "__slots__": ()}
+    return types.new_class(kind.__name__, (kind,), exec_body=lambda body: body.update(namespace))
+
+
+def _methods(kind: type[Any]) -> dict[str, Callable[..., Any]]:
+    next_event: Callable[[Any], Any] = kind.__next__
+
+    def __next__(self: Any) -> Any:  # noqa: N807
+        lifecycle = self.__braintrust_lifecycle__
+        try:
+            event = next_event(self)
+        except BaseException as stop:
+            lifecycle.stopped(stop, self)
+            raise
+        try:
+            lifecycle.fold(event)
+        except Exception:
+            report_fault()
+        return event
+
+    def __exit__(  # noqa: N807
+        self: Any, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        lifecycle = self.__braintrust_lifecycle__
+        lifecycle.leave_block(error)
+        try:
+            return kind.__exit__(self, error_type, error, traceback)
+        except BaseException as raised:
+            lifecycle.end(raised)
+            raise
+        finally:
+            lifecycle.end()
+
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        lifecycle = self.__braintrust_lifecycle__
+        try:
+            return kind.close(self, *args, **kwargs)
+        except BaseException as raised:
+            lifecycle.end(raised)
+            raise
+        finally:
+            lifecycle.end()
+
+    return {"__next__": __next__, "__exit__": __exit__, "close": close}
+
+
+def _async_methods(kind: type[Any]) -> dict[str, Callable[..., Any]]:
+    next_event: Callable[[Any], Any] = kind.__anext__
+
+    async def __anext__(self: Any) -> Any:  # noqa: N807
+        lifecycle = self.__braintrust_lifecycle__
+        try:
+            event = await next_event(self)
+        except BaseException as stop:
+            lifecycle.stopped(stop, self)
+            raise
+        try:
+            lifecycle.fold(event)
+        except Exception:
+            report_fault()
+        return event
+
+    async def __aexit__(  # noqa: N807
+        self: Any, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Any:
+        lifecycle = self.__braintrust_lifecycle__
+        lifecycle.leave_block(error)
+        try:
+            return await kind.__aexit__(self, error_type, error, traceback)
+        except BaseException as raised:
+            lifecycle.end(raised)
+            raise
+        finally:
+            lifecycle.end()
+
+    def closing(name: str) -> Callable[..., Any]:
+        async def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+            lifecycle = self.__braintrust_lifecycle__
+            try:
+                return await getattr(kind, name)(self, *args, **kwargs)
+            except BaseException as raised:
+                lifecycle.end(raised)
+                raise
+            finally:
+                lifecycle.end()
+
+        return close
+
+    closes = {name: closing(name) for name in ("close", "aclose")}
+    return {"__anext__": __anext__, "__aexit__": __aexit__, **closes}
+
+
+class _Iterator:
+    """An iterator that is no stream of the SDK's, such as a generator of the application's own class of clients."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def __iter__(self) -> "_Iterator":
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    def close(self) -> Any:
+        """Close the iterator, if it can be."""
+        close = getattr(self._events, "close", None)
+        return None if close is None else close()
+
+
+class _AsyncIterator:
+    """An async iterator that is no stream of the SDK's."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+
+    def __aiter__(self) -> "_AsyncIterator":
+        return self
+
+    async def __anext__(self) -> Any:
+        return await anext(self._events)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._events, name)
+
+    async def aclose(self) -> Any:
+        """Close the iterator, if it can be."""
+        close = getattr(self._events, "aclose", None)
+        return None if close is None else await close()
+
+
+def _is_being_read(stream: Any) -> bool:
+    """Tell whether another reader is waiting for an event of the SDK's generator."""
+    generator = getattr(stream, "generator", None)
+    return bool(getattr(generator, "gi_running", False) or getattr(generator, "ag_running", False))
+
+
+@guarded(fallback=None)
+def _first_output(accumulator: Accumulator) -> float | None:
+    return accumulator.first_output
+
+
+def _ignore(event: Any) -> None:
+    """Fold nothing any more: the stream is over."""
