@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from braintrust.integrations.mistral.tracing import spans  # pyright: ignore[reportAttributeAccessIssue]
+from braintrust.integrations.mistral.tracing import handover
 from braintrust.logger import SpanImpl
 
 
@@ -28,7 +28,7 @@ class Held(NamedTuple):
     def beyond(self, before: "Held", waiting: int) -> Counter[str]:
         """What is held beyond what was held before, with `waiting` function calls that wait for results."""
         allowed = Counter(ThreadPoolExecutor=_SDK_THREADS, socket=_SDK_SOCKETS)
-        calls = Counter(SpanImpl=waiting, ToolCallKey=waiting)
+        calls = Counter(SpanImpl=waiting, ToolCallKey=waiting, PendingToolCall=waiting, _Entry=waiting)
         grown = (self.threads - before.threads) + (self.files - before.files) - allowed
         # Of these there is one for each call that waits, whatever was there before.
         others = Counter({name: count for name, count in before.objects.items() if name not in calls})
@@ -37,7 +37,7 @@ class Held(NamedTuple):
 
 def streams() -> int:
     """How many streams the integration takes to be open, those included that were dropped and will be ended soon."""
-    return spans.early_settlements.streams
+    return len(handover._open)
 
 
 def held() -> Held:

@@ -14,7 +14,7 @@ import braintrust
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults
 from braintrust.integrations.mistral.runs import runs
-from braintrust.integrations.mistral.tracing import spans, streams
+from braintrust.integrations.mistral.tracing import handover, pending
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
@@ -51,7 +51,8 @@ def observe(application: Callable[[], Any], *, is_traced: bool) -> Observed:
             observed.results = error
         del application
         # As at the exit of the interpreter.
-        faults.guarded(streams._open_streams.end_all, fallback=None)
+        handover.end_open()
+        handover._finish()
         # Before they are merged, which changes them.
         records = [record.get() for record in memory.logs]
         ends = Counter(record["span_id"] for record in records if "end" in record.get("metrics", {}))
@@ -64,16 +65,16 @@ def observe(application: Callable[[], Any], *, is_traced: bool) -> Observed:
 @contextlib.contextmanager
 def _fresh_start() -> Iterator[None]:
     """Have the integration know nothing of what came before: no stream, no waiting call, no reported fault."""
-    early = spans.early_settlements
-    before = streams._open_streams, faults._reported, early.streams
-    streams._open_streams, faults._reported, early.streams = streams._OpenStreams(), set(), 0
-    early._calls.clear()
-    spans.pending_calls._calls.clear()
-    runs.deferred_calls._calls.clear()
+    before = dict(handover._open), faults._reported
+    faults._reported = set()
+    handover._open.clear()
+    for waiting in (pending.early_updates, pending.pending_tool_calls, runs.deferred_calls):
+        waiting.clear()
     try:
         yield
     finally:
-        streams._open_streams, faults._reported, early.streams = before
+        handover._open.update(before[0])
+        faults._reported = before[1]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import braintrust
 import pytest
 from braintrust import logger as braintrust_logger
-from braintrust.integrations.mistral.tracing import spans
+from braintrust.integrations.mistral.tracing.pending import pending_tool_calls
 from braintrust.util import LazyValue
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
@@ -77,7 +77,7 @@ def test_many_conversations(mistral: LocalMistral, bt: LocalBraintrust, ends: En
     happened: Counter[str] = Counter()
     memory: list[int] = []
     first: leftovers.Held | None = None
-    spans.pending_calls._calls.clear()
+    pending_tool_calls.clear()
     waiting = 0
     for start in range(0, len(planned), BATCH):
         talks = converse(planned[start : start + BATCH], mistral.url)
@@ -93,9 +93,9 @@ def test_many_conversations(mistral: LocalMistral, bt: LocalBraintrust, ends: En
         bt.clear()
         mistral.conversations.clear()
         assert not leftovers.streams()
-        assert len(spans.pending_calls) == waiting or len(spans.pending_calls) <= MOST_WAITING < waiting
+        assert len(pending_tool_calls) == waiting or len(pending_tool_calls) <= MOST_WAITING < waiting
         first = first or leftovers.held()
-        wait_until(lambda held=first: not leftovers.held().beyond(held, len(spans.pending_calls)))
+        wait_until(lambda held=first: not leftovers.held().beyond(held, len(pending_tool_calls)))
         memory.append(leftovers.resident_bytes())
     assert memory[-1] - memory[0] < MOST_GROWTH, memory
     assert happened.keys() >= OUTCOMES | OWN_ERRORS | {"RemoteProtocolError", "ReadError", "SDKError", "ReadTimeout"}

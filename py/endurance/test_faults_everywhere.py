@@ -27,23 +27,21 @@ FUNCTIONS = functions()
 
 ONCE = frozenset(
     {
-        "resources.completions._operations",
-        "resources.llm_spans.with_llm_spans",
-        "resources.reading.request_reader",
-        "resources.reading.with_stream",
-        "resources.reading.from_loggable",
+        "bounded.BoundedMap.__init__",
         "patchers.Resource.all_wrappers",
         "patchers._method_patchers",
         "patchers._resource_patcher",
-        "patching.OncePatcher.patch",
+        "patching.MethodPatcher.mark_patched",
+        "patching.MethodPatcher.patch",
         "patching._renew_lock",
-        "tracing.pending.EarlySettlements._renew_lock",
-        "tracing.pending.PendingToolCalls.__init__",
-        "tracing.pending.PendingToolCalls._renew_lock",
-        "tracing.streams._OpenStreams.__init__",
-        "tracing.streams._OpenStreams._reset",
+        "resources.completions._operations",
+        "resources.llm_spans.with_llm_spans",
+        "resources.reading.from_loggable",
+        "resources.reading.request_reader",
+        "resources.reading.with_stream",
         "tracing.calls.traced",
         "tracing.calls.traced_async",
+        "tracing.handover.prepare",
     }
 )
 """What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
@@ -65,30 +63,65 @@ NOT_TRACING = frozenset(
         "genai.messages.format_output_message",
         "genai.messages.format_output_entries",
         "genai.messages.format_tool_definition",
-        "tracing.pending.PendingToolCalls.__len__",
+        "tracing.handover.Endable.end",
+        "bounded.BoundedMap.__len__",
+        # What runs in a thread that has no frames to watch, or in the SDK's flush.
+        "tracing.handover._call",
+        "tracing.handover._flush",
+        "tracing.handover._work",
+        "tracing.streams._ignore",
+        # For clients, streams and servers that are not as the SDK makes them.
+        "patching.MethodPatcher._outermost",
+        "patching.MethodPatcher._outermost.call",
+        "patching._called_from",
+        "patching._called_from.awaited",
+        "patching._called_from.call",
+        "patching.traced_class.<lambda>",
+        "runs.functions._Execution.record_mcp_result",
+        "runs.functions._record_mcp_result",
+        "tracing.streams._Iterator.__init__",
+        "tracing.streams._Iterator.__iter__",
+        "tracing.streams._Iterator.__next__",
+        "tracing.streams._Iterator.__getattr__",
+        "tracing.streams._Iterator.close",
+        "tracing.streams._AsyncIterator.__init__",
+        "tracing.streams._AsyncIterator.__aiter__",
+        "tracing.streams._AsyncIterator.__anext__",
+        "tracing.streams._AsyncIterator.__getattr__",
+        "tracing.streams._AsyncIterator.aclose",
     }
 )
 """What no application comes to."""
 
-GUARD = frozenset({"faults.guarded", "faults.report_fault", "faults._origin"})
+GUARD = frozenset(
+    {
+        "faults.guarded",
+        "faults.guarded.decorate",
+        "faults.guarded.decorate.call",
+        "faults.report_fault",
+        "faults._origin",
+    }
+)
 """The guard itself: there is no second one."""
 
 PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
 """What the methods that are called from outside have in common."""
 
-IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.streams._OpenStreams.abandon"})
+IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.handover._lock", "tracing.handover.hand_over"})
 """A finalizer must not log, as it may run inside of a lock of logging: the interpreter reports what it raises."""
 
 ENDS = frozenset(
     {
         "tracing.spans.CallSpan.close",
+        "tracing.spans.CallSpan._finish",
+        "tracing.spans.CallSpan._time_of_day",
         "tracing.streams.StreamLifecycle.end",
         "tracing.calls.TracedCall.failed",
         "tracing.calls.TracedCall.returned",
         "runs.runs.Run.close",
-        "runs.runs._Function.failed",
-        "runs.runs._Function.returned",
-        "tracing.streams._OpenStreams.end_all",
+        "runs.functions._Execution.failed",
+        "runs.functions._Execution.returned",
+        "tracing.handover.end_open",
     }
 )
 """What has a span ended, and nothing else does: without it the span stays open."""

@@ -9,11 +9,9 @@ import atexit
 import gc
 import inspect
 import itertools
-import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,16 +21,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
-import braintrust
 import pytest
-from braintrust import logger as braintrust_logger
-from braintrust.integrations.mistral import MistralIntegration
 from braintrust.integrations.mistral.tracing import streams as streams_module
-from braintrust.logger import ObjectMetadata, OrgProjectMetadata, _HTTPBackgroundLogger
 from braintrust.merge_row_batch import merge_row_batch
-from braintrust.util import LazyValue
 
 from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, httpx, wait_for_abandoned_streams, wait_until
+from tests.helpers.alone import log_to_stdout, run_alone
 from tests.helpers.spans import IS_MISTRALAI_1, logged_calls
 from tests.helpers.wire import AT, Json, answer, answer_stream, client_of, says, streamed
 
@@ -360,50 +354,11 @@ def test_an_abandoned_stream_ended_when_it_was_abandoned_not_when_its_turn_came(
     assert all(row["metrics"]["end"] <= abandoned for row in spans.pop())
 
 
-class PrintingLogger(_HTTPBackgroundLogger):
-    """The SDK's own background logger, its queue, thread and exit hook included, but what it would send it prints."""
-
-    def __init__(self) -> None:
-        super().__init__(LazyValue(lambda: None, use_mutex=False))  # type: ignore[arg-type]
-
-    def flush(self, batch_size: int | None = None) -> None:
-        with self.flush_lock:
-            for record in self.queue.drain_all():
-                print(json.dumps({"process": os.getpid(), **record.get()}), flush=True)
-
-
-def log_to_stdout() -> PrintingLogger:
-    """Set this interpreter up as an application: traced, and logging through the SDK's real queue."""
-    assert MistralIntegration.setup()
-    project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))
-    logger = LazyValue(PrintingLogger, use_mutex=True)
-    braintrust_logger._state._global_bg_logger = logger  # type: ignore[assignment]
-    braintrust.init_logger(project="project")._lazy_metadata = LazyValue(lambda: project, use_mutex=False)
-    return logger.get()
-
-
 def half_read_stream() -> Any:
     """Return a stream of which two events were read."""
     stream = start(client_of(lambda request: answer_stream(HELLO)))
     read(stream, 2)
     return stream
-
-
-def run_alone(scenario: Callable[[], None]) -> list[Json]:
-    """Run a function of this module in an interpreter of its own, and return the records it logged.
-
-    A scenario that hangs fails. The SDK's queue is emptied at exit, not before: what is in it can be counted.
-    """
-    completed = subprocess.run(
-        [sys.executable, "-c", f"from {__name__} import {scenario.__name__} as scenario; scenario()"],
-        env={**os.environ, "BRAINTRUST_SYNC_FLUSH": "1", "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (completed.returncode, completed.stderr) == (0, "")
-    return [json.loads(line) for line in completed.stdout.splitlines()]
 
 
 def assert_half_read_spans(records: list[Json], number: int) -> None:

@@ -1,6 +1,5 @@
 """A map that drops what is oldest, for what waits for something that may never come."""
 
-import contextlib
 import sys
 import time
 from typing import Generic, NamedTuple, TypeVar
@@ -62,19 +61,19 @@ class BoundedMap(Generic[K, V]):
         """Hold a value of `size` bytes under a key, as the newest; one that is larger than all may be is not held."""
         self._entries.pop(key, None)
         self._entries[key] = _Entry(value, size, time.monotonic())
-        # Another thread may change the map while it is looked through; then that one keeps the bounds.
-        with contextlib.suppress(RuntimeError):
-            self._drop_oldest()
+        self._drop_oldest()
 
     def clear(self) -> None:
         """Drop everything."""
         self._entries.clear()
 
     def _drop_oldest(self) -> None:
-        excess = len(self._entries) - self._most_entries
-        size = 0 if self._most_bytes is None else sum(entry.size for entry in self._entries.values())
+        # A copy, as another thread may change the map meanwhile.
+        entries = list(self._entries.items())
+        excess = len(entries) - self._most_entries
+        size = 0 if self._most_bytes is None else sum(entry.size for _, entry in entries)
         oldest = 0.0 if self._most_seconds is None else time.monotonic() - self._most_seconds
-        for key, entry in list(self._entries.items()):
+        for key, entry in entries:
             too_large = self._most_bytes is not None and size > self._most_bytes
             if excess <= 0 and not too_large and entry.since >= oldest:
                 return

@@ -7,7 +7,7 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from ..bounded import BoundedMap, size_of
-from ..faults import guarded, report_fault
+from ..faults import guarded
 from ..operations import Child, Outcome, Request, ToolCallKey
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable, to_loggable, without_none
@@ -193,16 +193,16 @@ async def trace_run_stream(
     except BaseException as error:
         run.close(error)
         raise
-    return _traced_run_stream(stream, run)
-
-
-def _traced_run_stream(stream: Any, run: Run) -> Any:
-    try:
-        return RunStream(stream, run)
-    except Exception:
-        report_fault()
+    traced_stream = _traced_run_stream(stream, run)
+    if traced_stream is None:
         run.close()
         return stream
+    return traced_stream
+
+
+@guarded(fallback=None)
+def _traced_run_stream(stream: Any, run: Run) -> RunStream:
+    return RunStream(stream, run)
 
 
 @guarded(fallback=MappingProxyType({}))

@@ -1,7 +1,8 @@
 """The arguments of a call that are the method's own."""
 
-import functools
+import contextlib
 import inspect
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ def own_arguments(
     Whatever else was passed is a mistake, which the method is about to refuse, and could be anything.
     """
     function = getattr(method, "__func__", None)
-    parameters = _parameters(method) if function is None else _parameters(function, is_bound=True)
+    parameters = _parameters(method, False) if function is None else _parameters(function, True)
     return {
         name: value
         for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
@@ -26,9 +27,22 @@ def own_arguments(
     }
 
 
-@functools.lru_cache(maxsize=1024)
-def _parameters(function: Callable[..., Any], is_bound: bool = False) -> dict[str, None] | None:
+# By function, and only as long as that is there: an application may decorate a method anew for each request.
+_known_parameters: weakref.WeakKeyDictionary[Callable[..., Any], dict[str, None] | None] = weakref.WeakKeyDictionary()
+
+
+def _parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, None] | None:
     """Return the names of a function's parameters in order, the instance aside, or `None` where it takes any."""
+    try:
+        return _known_parameters[function]
+    except (KeyError, TypeError):
+        parameters = _read_parameters(function, is_bound)
+    with contextlib.suppress(TypeError):
+        _known_parameters[function] = parameters
+    return parameters
+
+
+def _read_parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, None] | None:
     parameters = list(inspect.signature(function).parameters.values())[is_bound:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None

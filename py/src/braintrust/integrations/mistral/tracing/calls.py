@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
-from ..faults import guarded, report_fault
+from ..faults import guarded
 from ..operations import Accumulator, Operation, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from .arguments import own_arguments
@@ -31,7 +31,8 @@ def traced(operation: Operation) -> Wrapper:
         except BaseException as error:
             traced_call.failed(error)
             raise
-        return traced_call.returned(result)
+        traced_result = traced_call.returned(result)
+        return result if traced_result is None else traced_result
 
     return call
 
@@ -48,7 +49,8 @@ def traced_async(operation: Operation) -> Wrapper:
         except BaseException as error:
             traced_call.failed(error)
             raise
-        return traced_call.returned(result)
+        traced_result = traced_call.returned(result)
+        return result if traced_result is None else traced_result
 
     return call
 
@@ -102,18 +104,18 @@ class TracedCall:
         """End the span with the exception that the caller is about to see."""
         self._span.close(Outcome, error=error)
 
+    @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
-        """Return what the caller gets: `result` itself, which is a traced stream from now on if it is a stream."""
+        """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
         try:
             make_accumulator = self._make_accumulator
             if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):
                 return self._stream(make_accumulator, result)
-            self._span.close(lambda: self._read(result, self._request))
         except Exception:
-            report_fault()
             # A stream that was not read is no response.
             self._span.close(Outcome)
-        return result
+            raise
+        return self._span.close(lambda: self._read(result, self._request))
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], stream: Any) -> Any:
         accumulator = make_accumulator()

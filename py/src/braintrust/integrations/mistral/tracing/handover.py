@@ -66,6 +66,7 @@ def is_in_collector() -> bool:
     return _collecting is not None and _collecting == _thread.get_ident()
 
 
+@guarded(fallback=True)
 def may_log() -> bool:
     """Tell whether this thread may log now: not in a collector, nor where it could hold the lock of the log queue."""
     return not is_in_collector() and not _log_queue_is_locked()
@@ -102,6 +103,15 @@ def is_any_open() -> bool:
     return bool(_open)
 
 
+@guarded(fallback=None)
+def end_open() -> None:
+    """End the streams that are open, as at the exit of the interpreter."""
+    for reference in list(_open.values()):
+        stream = reference()
+        if stream is not None:
+            stream.end()
+
+
 def _lock() -> Any:
     process = os.getpid()
     return _working.get(process) or _working.setdefault(process, threading.Lock())
@@ -120,6 +130,7 @@ def _work() -> None:
         is_mine = bool(_handed_over) and lock.acquire(blocking=False)
 
 
+@guarded(fallback=None)
 def _end_handed_over() -> None:
     while _handed_over:
         try:
@@ -143,10 +154,7 @@ def _flush(wrapped: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs
 def _finish() -> None:
     """End what was handed over, and in an interpreter that exits all that is open: nobody will read on."""
     if not threading.main_thread().is_alive():
-        for reference in list(_open.values()):
-            stream = reference()
-            if stream is not None:
-                stream.end()
+        end_open()
     _end_handed_over()
     lock = _working.get(os.getpid())
     # A thread may be about to log what it took before; a logger that does not batch flushes in that thread itself.
