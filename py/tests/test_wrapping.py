@@ -19,7 +19,7 @@ from braintrust.integrations.mistral.tracing.pending import early_updates
 from tests.conftest import LoggedSpans, MakeClient, Mistral, httpx, wait_for_abandoned_streams
 from tests.helpers.runs import context_of
 from tests.helpers.spans import logged_calls
-from tests.helpers.wire import Json, ScriptedMistral, answer, answer_stream, client_of, says, streamed
+from tests.helpers.wire import ScriptedMistral, answer, answer_stream, client_of, says, streamed
 
 
 try:
@@ -99,7 +99,8 @@ def test_llm_spans_are_decided_for_resources_made_before_and_later(
     client = make_client(lambda request: answer({**response, "usage": usage}))
     if is_made:
         _ = client.beta.conversations
-    wrap_mistral(client, llm_spans=True).beta.conversations.start(inputs="Bread?", model="m")
+    wrap: Any = wrap_mistral
+    wrap(client, llm_spans=True).beta.conversations.start(inputs="Bread?", model="m")
     assert [row["span_attributes"]["type"] for row in spans.pop()] == ["task", "llm"]
 
 
@@ -242,7 +243,7 @@ def test_a_traced_stream_has_no_protocol_that_the_sdks_does_not_have(
 
     async def both() -> list[Any]:
         client = make_client(lambda request: answer_stream(HELLO))
-        asked: Json = {"inputs": "Bread?", "model": "m"}
+        asked: dict[str, Any] = {"inputs": "Bread?", "model": "m"}
         started = [client.beta.conversations.start_stream(**asked)]
         return [*started, await client.beta.conversations.start_stream_async(**asked)]
 

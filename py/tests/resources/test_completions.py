@@ -209,7 +209,7 @@ def test_a_tool_call_becomes_a_tool_span_with_parsed_arguments() -> None:
                 "tool_index": 3,
                 "choice_index": 0,
             },
-            index=0,
+            child_index=0,
         ),
     )
 
@@ -235,7 +235,7 @@ def test_the_calls_of_all_choices_know_their_choice_and_their_place() -> None:
             child.metadata["choice_index"],
             child.metadata["tool_index"],
             child.metadata["tool_call_id"],
-            child.index,
+            child.child_index,
         )
         for child in children
     ] == [(0, 0, "a", 0), (0, 1, "b", 1), (4, 0, "c", 2)]

@@ -374,7 +374,7 @@ def test_a_tool_execution_becomes_a_tool_span_with_parsed_arguments_and_its_info
         input={"query": "tides"},
         output={"result": '{"hits": 2}'},
         metadata={**metadata, **of(KEEPS_MODEL_OF_TOOLS, {"model": "mistral-small-2603", "agent_id": "ag1"})},
-        index=0,
+        child_index=0,
         start=seconds("00:01.500"),
         end=seconds("00:04"),
     )
@@ -472,7 +472,7 @@ def test_a_function_call_becomes_a_tool_span_that_waits_for_its_result() -> None
         name="tool: add",
         input={"a": 1},
         metadata={"tool_type": "function.call", "tool_call_id": "call1", "tool_index": 0, "tool_name": "add"},
-        index=0,
+        child_index=0,
         start=seconds("00:01"),
         pending_key=ToolCallKey("conv1", "call1"),
     )
@@ -526,7 +526,7 @@ def test_a_handoff_leads_from_one_agent_to_the_next() -> None:
         input={"agent_id": "ag1", "agent_name": "Router"},
         output={"agent_id": "ag2", "agent_name": "Writer"},
         metadata={"tool_type": "agent.handoff", "tool_call_id": "h1", "tool_index": 0, "tool_name": "Writer"},
-        index=0,
+        child_index=0,
         start=seconds("00:01"),
         end=seconds("00:02"),
     )
@@ -561,7 +561,7 @@ def test_children_stand_in_the_order_of_the_outputs_and_know_their_place() -> No
         ("tool: add", "call1"),
     ]
     places = [0, 1, 3, 4, 6]
-    assert [child.index for child in children] == [child.metadata["tool_index"] for child in children] == places
+    assert [child.child_index for child in children] == [child.metadata["tool_index"] for child in children] == places
 
 
 def test_an_entry_of_an_unknown_type_is_output_and_no_child() -> None:

@@ -144,7 +144,7 @@ def test_a_function_call_becomes_a_tool_span_with_parsed_arguments_at_its_place(
                 "tool_call_id": "call1",
                 "tool_index": 1,
             },
-            index=1,
+            child_index=1,
         ),
     )
 
@@ -160,7 +160,7 @@ def test_a_tool_that_no_sdk_knows_yet_is_named_after_its_type() -> None:
             "tool_call_id": "ws1",
             "tool_index": 0,
         },
-        index=0,
+        child_index=0,
     )
 
 

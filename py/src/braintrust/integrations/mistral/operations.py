@@ -44,7 +44,7 @@ class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.
 
     Attributes:
-        index: which of the response's it is, by the numbers that accumulators give them.
+        child_index: which of the response's it is, by the numbers that accumulators give them.
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
         arrival: when its events were seen, of a stream.
@@ -56,7 +56,7 @@ class Child(NamedTuple):
     input: Loggable = None
     output: Loggable = None
     metadata: Mapping[str, Loggable] = MappingProxyType({})
-    index: int | None = None
+    child_index: int | None = None
     error: str | None = None
     start: float | None = None
     end: float | None = None
@@ -119,7 +119,7 @@ def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request
     outcome = read(accumulator.response(), request)
     arrivals = accumulator.arrivals()
     children = [
-        child if child.index is None else child._replace(arrival=arrivals.get(child.index))
+        child if child.child_index is None else child._replace(arrival=arrivals.get(child.child_index))
         for child in outcome.children
     ]
     return outcome._replace(children=children)

@@ -54,7 +54,7 @@ def _children(choices: list[dict[str, Loggable]]) -> Iterator[Child]:
                 input=parse_arguments(function.get("arguments")),
                 output=results.get(str(call["id"])) if "id" in call else None,
                 metadata=without_none(metadata),
-                index=next(number),
+                child_index=next(number),
             )
 
 

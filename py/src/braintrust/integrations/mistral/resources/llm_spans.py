@@ -93,7 +93,7 @@ _BETWEEN_CALLS = ("tool.execution", "agent.handoff")
 
 
 def _place(child: Child) -> int:
-    return -1 if child.index is None else child.index
+    return -1 if child.child_index is None else child.child_index
 
 
 def _call(
@@ -128,7 +128,7 @@ def _call(
                 "tools": metadata.get("tools"),
             }
         ),
-        index=index,
+        child_index=index,
         start=unix_time(entry.get("created_at")),
         end=unix_time(entry.get("completed_at")),
     )

@@ -43,7 +43,10 @@ def _child(item: Mapping[str, Loggable], index: int) -> Child:
         "tool_index": index,
     }
     return Child(
-        f"tool: {tool_name}", parse_arguments(item.get("arguments")), metadata=without_none(metadata), index=index
+        f"tool: {tool_name}",
+        parse_arguments(item.get("arguments")),
+        metadata=without_none(metadata),
+        child_index=index,
     )
 
 
