@@ -86,7 +86,10 @@ def _check_call(span: Row, seen: Seen) -> None:
     assert span.get("span_parents") == (None if seen.parent is None else [seen.parent])
     assert {*_TOKEN.findall(json.dumps(span))} == {seen.token.partition("-")[0]}
     error = span.get("error")
-    if seen.error is not None:
+    if seen.error == "CancelledError":
+        assert error is None
+        assert span["metadata"]["cancelled"] is True
+    elif seen.error is not None:
         assert error is not None
         assert seen.error in error
     elif seen.error_event is not None:
