@@ -10,6 +10,7 @@ import gc
 import importlib
 import inspect
 import pkgutil
+import weakref
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
@@ -94,6 +95,8 @@ def forget_results() -> None:
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
+            elif isinstance(value, weakref.WeakKeyDictionary):
+                value.clear()
 
 
 @functools.cache

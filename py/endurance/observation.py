@@ -69,7 +69,7 @@ def _fresh_start() -> Iterator[None]:
     faults._reported = set()
     handover._open.clear()
     for waiting in (pending.early_updates, pending.pending_tool_calls, runs.deferred_calls):
-        waiting.clear()
+        waiting._entries.clear()
     try:
         yield
     finally:

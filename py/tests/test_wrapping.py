@@ -243,9 +243,8 @@ def test_a_traced_stream_has_no_protocol_that_the_sdks_does_not_have(
 
     async def both() -> list[Any]:
         client = make_client(lambda request: answer_stream(HELLO))
-        asked: dict[str, Any] = {"inputs": "Bread?", "model": "m"}
-        started = [client.beta.conversations.start_stream(**asked)]
-        return [*started, await client.beta.conversations.start_stream_async(**asked)]
+        started = [client.beta.conversations.start_stream(inputs="Bread?", model="m")]
+        return [*started, await client.beta.conversations.start_stream_async(inputs="Bread?", model="m")]
 
     for stream in asyncio.run(both()):
         (theirs,) = type(stream).__bases__
