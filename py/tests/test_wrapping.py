@@ -219,7 +219,7 @@ def test_after_another_instrumentation_was_removed_mistral_is_traced_again(
 ) -> None:
     original = vars(Chat)["complete"]
     monkeypatch.setattr(Chat, "complete", original)
-    wrapt.wrap_function_wrapper(Chat, "complete", lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
+    wrapt.wrap_function_wrapper(Chat, "complete", lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))  # pyright: ignore[reportCallIssue]
     MistralIntegration.setup()
     complete(make_client(completion))
     assert len(spans.pop()) == 1

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from braintrust.logger import BaseAttachment
 
@@ -14,8 +14,9 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class _Entry(NamedTuple, Generic[V]):
-    value: V
+class _Entry(NamedTuple):
+    # Python 3.10 has no generic named tuples.
+    value: Any
     size: int
     since: float
 
@@ -39,7 +40,7 @@ class BoundedMap(Generic[K, V]):
         self._most_entries = most_entries
         self._most_bytes = most_bytes
         self._most_seconds = most_seconds
-        self._entries: dict[K, _Entry[V]] = {}
+        self._entries: dict[K, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
