@@ -75,12 +75,13 @@ def may_log() -> bool:
 def hand_over(end: Callable[[], object]) -> None:
     """Have a span ended elsewhere, soon. Takes no lock and makes none that could be held: safe in a finalizer."""
     _handed_over.append(end)
-    if _lock().acquire(blocking=False):
+    lock = _lock()
+    if lock.acquire(blocking=False):
         try:
-            _thread.start_new_thread(_work, ())
+            _thread.start_new_thread(_work, (lock,))
         except RuntimeError:
             # No thread is to be had, as in an interpreter that exits; the flush there ends it.
-            _lock().release()
+            lock.release()
 
 
 def watch(stream: Endable) -> None:
@@ -117,9 +118,8 @@ def _lock() -> Any:
     return _working.get(process) or _working.setdefault(process, threading.Lock())
 
 
-def _work() -> None:
+def _work(lock: Any) -> None:
     global _worker  # noqa: PLW0603
-    lock = _lock()
     is_mine = True
     while is_mine:
         _worker = _thread.get_ident()
