@@ -1,17 +1,24 @@
 """Inline media as attachments: raw bytes, base64 and data URLs. Nothing here opens or fetches anything."""
 
 import base64
-import binascii
 import re
 import urllib.parse
 
 from braintrust.logger import Attachment, BaseAttachment
 
+from .masking import is_masking
 
-BASE64_KEYS = frozenset({"audio_data", "data", "image_base64", "input_audio", "ref_audio"})
+
+BASE64_KEYS = frozenset({"audio_data", "blob", "data", "image_base64", "input_audio", "ref_audio"})
 """The fields in which the API takes or returns media as bare base64; they may hold URLs and other texts as well."""
 
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?P<parameters>(?:;[^,;]*)*),", re.ASCII)
+_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
+_LONGEST_HEADER = 1_000
+# Of what is not base64: decoding takes some time for each.
+_MOST_ESCAPES = 10_000
+_ESCAPED_SIGNS = tuple((f"%{code}".encode(), bytes.fromhex(code)) for code in ("2B", "2b", "2F", "2f", "3D", "3d"))
+_ESCAPED_SPACES = tuple((f"%{code}".encode(), b"") for code in ("0A", "0a", "0D", "0d", "20"))
+_URL_SAFE_LETTERS = bytes.maketrans(b"-_", b"+/")
 
 # What a file of each type begins with, RIFF aside, which is several.
 _MAGIC_NUMBERS = (
@@ -27,15 +34,19 @@ _MAGIC_NUMBERS = (
     (b"OggS", "audio/ogg"),
 )
 _RIFF_TYPES = {b"WAVE": "audio/wav", b"WEBP": "image/webp"}
-_CERTAINLY_NO_WORD = 1_000
+# So many letters of base64 hold all that tells a type.
+_HEAD = 64
 _UNKNOWN_TYPE = "application/octet-stream"
 _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "wav"}
 
 
 def bytes_attachment(data: bytes, content_type: str | None = None, filename: str | None = None) -> Attachment:
-    """Return bytes as an attachment, of the type that they begin like where none is given."""
+    """Return bytes as an attachment, of the type that they begin like where none is given.
+
+    Where a masking function is set, the caller's name for the file is none that it sees: one is made from the type.
+    """
     content_type = content_type or _sniffed_type(data)
-    if filename is None:
+    if filename is None or is_masking():
         kind, _, subtype = content_type.partition("/")
         stem = kind if kind in ("image", "audio", "video") else "document"
         subtype = subtype.partition("+")[0]
@@ -44,32 +55,51 @@ def bytes_attachment(data: bytes, content_type: str | None = None, filename: str
 
 
 def base64_attachment(text: str) -> Attachment | None:
-    """Return what base64 holds as an attachment, or `None` where the text is not that, such as a URL or a word.
+    """Return what base64 holds as an attachment, or `None` where that is not base64 of a file of a known type.
 
-    Many a word is valid base64: what is short must begin like a file of a known type.
+    Many a word is valid base64, and so are URLs without a scheme, DNA and the like.
     """
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        head = _decoded(text[:_HEAD].encode())
+        if _sniffed_type(head) == _UNKNOWN_TYPE:
+            return None
+        return bytes_attachment(_decoded(text.encode()))
+    except ValueError:
         return None
-    if len(text) < _CERTAINLY_NO_WORD and _sniffed_type(data) == _UNKNOWN_TYPE:
-        return None
-    return bytes_attachment(data)
 
 
 def data_url_attachment(url: str) -> Attachment | None:
-    """Return a data URL's content as an attachment, or `None` where it is not a valid data URL."""
-    header = _DATA_URL.match(url)
-    if header is None:
+    """Return a data URL's content as an attachment, or `None` where it is not a valid data URL.
+
+    Data URLs that others make have a space in front, or base64 with line breaks or the letters of URLs.
+    """
+    if url[:1].isspace():
+        url = url.lstrip()
+    if url[:5].lower() != "data:":
         return None
-    content = url[header.end() :]
+    comma = url.find(",", 0, _LONGEST_HEADER)
+    content_type, *parameters = url[5:comma].split(";")
+    if comma < 0 or (content_type and _MIME_TYPE.fullmatch(content_type) is None):
+        return None
     try:
-        data = urllib.parse.unquote_to_bytes(content) if "%" in content else content.encode()
-        if header["parameters"].endswith(";base64"):
-            data = base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
+        content = url[comma + 1 :].encode()
+        if parameters and parameters[-1].strip().lower() == "base64":
+            data = _decoded(content)
+        elif content.count(b"%") <= _MOST_ESCAPES:
+            data = urllib.parse.unquote_to_bytes(content)
+        else:
+            return None
+    except ValueError:
         return None
-    return bytes_attachment(data, header["type"] or "text/plain")
+    return bytes_attachment(data, content_type or "text/plain")
+
+
+def _decoded(content: bytes) -> bytes:
+    """Return what base64 holds; `ValueError` where it is none."""
+    if b"%" in content:
+        for escaped, sign in (*_ESCAPED_SIGNS, *_ESCAPED_SPACES):
+            content = content.replace(escaped, sign)
+    return base64.b64decode(content.translate(_URL_SAFE_LETTERS, b" \t\r\n"), validate=True)
 
 
 def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:

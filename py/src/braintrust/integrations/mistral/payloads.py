@@ -13,7 +13,6 @@ import enum
 import functools
 import json
 import os
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -21,6 +20,7 @@ from typing import Any, TypeAlias
 from braintrust.logger import BaseAttachment
 
 from .media import BASE64_KEYS, base64_attachment, bytes_attachment, data_url_attachment
+from .redaction import LONGEST_CACHED_NAME, REDACTED, holds_headers, is_secret_name, is_sensitive_name, redact
 
 
 Loggable: TypeAlias = "dict[str, Loggable] | list[Loggable] | str | int | float | bool | BaseAttachment | None"
@@ -31,19 +31,20 @@ MAX_DEPTH = 100
 # Text that a model reads or writes. Elsewhere a string that is a whole data URL is media.
 _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
 
+# A name that says nothing about what stands there.
+_SOME_FIELD = "value"
+
+_A_PAIR = 2
+
 _SCALARS = frozenset({type(None), bool, int, float})
 
-_SECRET_KEY = "authorization"
-_REDACTED = "REDACTED"
+# What a data URL begins with, white space in front included, or JSON.
+_FIRST_LETTERS = frozenset("dD \t\r\n{[")
 
-# The separator in front may itself be escaped: tool results are JSON inside JSON, and links carry links.
-_SIGNATURE = re.compile(
-    r"((?:[?&;]|\\u0026|%(?:25)*(?:3[Ff]|26))"
-    r"(?:sig|(?:[Xx]-(?:[Aa]mz|[Gg]oog)-)?[Ss]ignature)"
-    r"(?:=|\\u003[Dd]|%(?:25)*3[Dd]))"
-    r"(?:(?!%(?:25)*26)[\w%+/=~*.-])+"
-)
-_EQUAL_SIGNS = ("=", "\\u003", "%")
+_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+_SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_SCHEMA_KEYWORDS = frozenset({"$ref", "allOf", "anyOf", "description", "enum", "oneOf", "title"})
+_EXAMPLES = frozenset({"const", "default", "enum", "example", "examples"})
 
 
 _Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
@@ -56,8 +57,9 @@ def to_loggable(value: Any, key: str = "") -> Loggable:
 
     - Models become dicts by their wire names, with the fields that were given and are not null; `Unset` is null.
     - Dates become ISO 8601 strings, enums their values, bytes and base64 data URLs `Attachment`s.
-    - Signatures of signed URLs read `REDACTED`, wherever in a text they stand, and so does an `authorization`, with
-      which a request lets Mistral use a connector.
+    - What lets others act for somebody reads `REDACTED`: the values of keys and fields with a secret name, such as the
+      `authorization` with which a request lets Mistral use a connector; the values of HTTP headers; signatures,
+      passwords and the like in URLs, wherever in a text they stand. A parameter of a function may have such a name.
     - Iterators, files, classes and other things that only their owner may touch are named, as in `<generator>`.
     - A value that cannot be read (it raises, it contains itself, it is nested deeper than `MAX_DEPTH`) is replaced by
       a text that says so; everything around it stays.
@@ -99,19 +101,18 @@ def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def redact(text: str) -> str:
-    """Return `text` with the signature of every signed URL in it replaced by `REDACTED`."""
-    # Most texts have none, and a search costs a fraction of the expression; that for a single character costs least.
-    for sign in _EQUAL_SIGNS:
-        if sign[0] in text and (f"sig{sign}" in text or f"ignature{sign}" in text):
-            return _SIGNATURE.sub(rf"\1{_REDACTED}", text)
-    return text
-
-
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
     kind: type[Any] = type(value)
-    # Nearly every string has neither a signature nor media.
-    if kind in _SCALARS or (kind is str and "ig" not in value and value[:5] != "data:" and key not in BASE64_KEYS):
+    # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
+    if kind in _SCALARS or (
+        kind is str
+        and "=" not in value
+        and "%" not in value
+        and "@" not in value
+        and "\\" not in value
+        and value[:1] not in _FIRST_LETTERS
+        and key not in BASE64_KEYS
+    ):
         return value
     if kind is str or kind is datetime.datetime:
         return _reader_of(kind)(value, key, ancestors)
@@ -146,10 +147,10 @@ def _reader_of(kind: type[Any]) -> _Reader:
 def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
     text = str.__str__(value)
     attachment = None
-    if key not in _PROSE_KEYS and text.startswith("data:"):
+    if key not in _PROSE_KEYS:
         attachment = data_url_attachment(text)
-    elif key in BASE64_KEYS:
-        attachment = base64_attachment(text)
+        if attachment is None and key in BASE64_KEYS:
+            attachment = base64_attachment(text)
     return redact(text) if attachment is None else attachment
 
 
@@ -161,9 +162,62 @@ def _iso_text(time: datetime.date | datetime.time) -> str:
 
 def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggable]:
     result: dict[str, Loggable] = {}
+    sensitive: list[str] = []
     for name, item in value.items():
         name = redact(name) if type(name) is str else str(_plain(name, "", ancestors))
-        result[name] = _REDACTED if name == _SECRET_KEY and item else _plain(item, name, ancestors)
+        result[name] = _plain(item, _field_key(name, value, key) if name in BASE64_KEYS else name, ancestors)
+        if len(name) > LONGEST_CACHED_NAME or is_sensitive_name(name):
+            sensitive.append(name)
+    for name in sensitive:
+        result[name] = _without_secrets(name, result, key)
+    if "value" in result and result["value"] and is_secret_name(str(result.get("name") or result.get("key") or "")):
+        result["value"] = REDACTED
+    return result
+
+
+def _field_key(name: str, fields: Any, key: str) -> str:
+    """Return the name under which to read a field of a dict that is named like one of Mistral's with base64.
+
+    It holds media in a chunk of audio, and in what MCP's tools return; all else is what somebody called so.
+    """
+    kind = fields.get("type")
+    if kind == "input_audio" or key == "input_audio" and name == "data":
+        return name
+    is_mcp_content = kind in ("audio", "image") and ("mimeType" in fields or "mime_type" in fields)
+    return name if is_mcp_content else _SOME_FIELD
+
+
+def _without_secrets(name: str, fields: Mapping[str, Loggable], key: str) -> Loggable:
+    """Return what to log under one of the sensitive names of a mapping, which itself stood under `key`."""
+    item = fields[name]
+    if not item or isinstance(item, bool):
+        return item
+    if not is_secret_name(name):
+        return _without_header_values(item) if holds_headers(name) else item
+    if key in _SCHEMAS and isinstance(item, dict) and _is_schema(item):
+        # A function may have a parameter of that name.
+        return {keyword: REDACTED if keyword in _EXAMPLES else value for keyword, value in item.items()}
+    return item if "logprob" in fields else REDACTED
+
+
+def _is_schema(fields: dict[str, Loggable]) -> bool:
+    kind = fields.get("type")
+    return isinstance(kind, list) or kind in _SCHEMA_TYPES or not _SCHEMA_KEYWORDS.isdisjoint(fields)
+
+
+def _without_header_values(headers: Loggable) -> Loggable:
+    """Return HTTP headers with their names and no values; a list of texts is none, but a table's first row."""
+    if isinstance(headers, dict):
+        return dict.fromkeys(headers, REDACTED)
+    if not isinstance(headers, list):
+        return REDACTED
+    result: list[Loggable] = []
+    for header in headers:
+        if isinstance(header, dict):
+            header = {**header, "value": REDACTED} if "value" in header else dict.fromkeys(header, REDACTED)
+        elif isinstance(header, list) and len(header) == _A_PAIR:
+            header = [header[0], REDACTED]
+        result.append(header)
     return result
 
 
@@ -180,28 +234,40 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     """Return the reader of a pydantic model class: its fields by wire name, as far as they were given."""
     if kind.__name__ == "Unset":
         return _leaf(lambda value: None)
+    if "raw" in fields and getattr(fields.get("type"), "default", None) == "UNKNOWN":
+        # SDK 2.x and 3.x wrap chunks and the like of a type that they do not know.
+        return lambda value, key, ancestors: _plain(value.raw, key, ancestors)
+    is_mistrals = kind.__module__.startswith("mistralai")
     # Discriminators ("type", "object", "role") have their only value as default, and the SDK sends them. Other
     # defaults, a usage of 0 tokens and a tool call's id of "null" above all, are the SDK's invention.
     plan = [
-        (name, field.alias or name, field.default if isinstance(field.default, str) and name != "id" else None)
+        (
+            name,
+            wire_name,
+            _SOME_FIELD if wire_name in BASE64_KEYS and not is_mistrals else wire_name,
+            field.default if isinstance(field.default, str) and name != "id" else None,
+        )
         for name, field in fields.items()
+        for wire_name in (field.alias or name,)
     ]
+    sensitive = [wire_name for _, wire_name, _, _ in plan if is_sensitive_name(wire_name)]
 
     def read_model(value: Any, key: str, ancestors: set[int]) -> Loggable:
         attributes: dict[str, Any] = value.__dict__
         names_given: set[str] = value.__pydantic_fields_set__
         result: dict[str, Loggable] = {}
-        for name, wire_name, constant in plan:
+        for name, wire_name, item_key, constant in plan:
             if name in names_given:
-                item = attributes.get(name)
-                if type(item) is not str or "ig" in item or item[:5] == "data:" or wire_name in BASE64_KEYS:
-                    item = _plain(item, wire_name, ancestors)
+                item = _plain(attributes.get(name), item_key, ancestors)
                 if item is not None:
-                    result[wire_name] = _REDACTED if wire_name == _SECRET_KEY else item
+                    result[wire_name] = item
             elif constant is not None:
                 result[wire_name] = constant
         if value.__pydantic_extra__:
             result.update(_read_mapping(value.__pydantic_extra__, key, ancestors))
+        for name in sensitive:
+            if name in result:
+                result[name] = _without_secrets(name, result, key)
         return result
 
     return read_model
