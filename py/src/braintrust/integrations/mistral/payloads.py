@@ -34,12 +34,33 @@ _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
 # A name that says nothing about what stands there.
 _SOME_FIELD = "value"
 
+_AUDIO = frozenset({"audio", "input_audio"})
+
 _A_PAIR = 2
 
 _SCALARS = frozenset({type(None), bool, int, float})
 
 # What a data URL begins with, white space in front included, or JSON.
 _FIRST_LETTERS = frozenset("dD \t\r\n{[")
+
+# Most keys are one of these, which hold neither secrets nor media.
+_ORDINARY_NAMES = frozenset(
+    {
+        "arguments",
+        "content",
+        "created_at",
+        "description",
+        "function",
+        "id",
+        "name",
+        "object",
+        "parameters",
+        "role",
+        "text",
+        "title",
+        "type",
+    }
+)
 
 _SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
 _SCHEMA_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
@@ -135,6 +156,9 @@ def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
 def _reader_of(kind: type[Any]) -> _Reader:
     fields = getattr(kind, "model_fields", None)
     if isinstance(fields, Mapping):
+        if "raw" in fields and getattr(fields.get("type"), "default", None) == "UNKNOWN":
+            # SDK 2.x and 3.x wrap chunks and the like of a type that they do not know.
+            return lambda value, key, ancestors: _plain(value.raw, key, ancestors)
         return _model_reader(kind, fields)
     for base, reader in _READERS:
         if issubclass(kind, base):
@@ -164,7 +188,12 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     result: dict[str, Loggable] = {}
     sensitive: list[str] = []
     for name, item in value.items():
-        name = redact(name) if type(name) is str else str(_plain(name, "", ancestors))
+        if type(name) is not str:
+            name = str(_plain(name, "", ancestors))
+        if name in _ORDINARY_NAMES:
+            result[name] = _plain(item, name, ancestors)
+            continue
+        name = redact(name)
         result[name] = _plain(item, _field_key(name, value, key) if name in BASE64_KEYS else name, ancestors)
         if len(name) > LONGEST_CACHED_NAME or is_sensitive_name(name):
             sensitive.append(name)
@@ -178,10 +207,10 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
 def _field_key(name: str, fields: Any, key: str) -> str:
     """Return the name under which to read a field of a dict that is named like one of Mistral's with base64.
 
-    It holds media in a chunk of audio, and in what MCP's tools return; all else is what somebody called so.
+    It holds media in a chunk or turn of audio, and in what MCP's tools return; all else is what somebody called so.
     """
     kind = fields.get("type")
-    if kind == "input_audio" or key == "input_audio" and name == "data":
+    if kind == "input_audio" or (key == "input_audio" and name == "data"):
         return name
     is_mcp_content = kind in ("audio", "image") and ("mimeType" in fields or "mime_type" in fields)
     return name if is_mcp_content else _SOME_FIELD
@@ -234,9 +263,6 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
     """Return the reader of a pydantic model class: its fields by wire name, as far as they were given."""
     if kind.__name__ == "Unset":
         return _leaf(lambda value: None)
-    if "raw" in fields and getattr(fields.get("type"), "default", None) == "UNKNOWN":
-        # SDK 2.x and 3.x wrap chunks and the like of a type that they do not know.
-        return lambda value, key, ancestors: _plain(value.raw, key, ancestors)
     is_mistrals = kind.__module__.startswith("mistralai")
     # Discriminators ("type", "object", "role") have their only value as default, and the SDK sends them. Other
     # defaults, a usage of 0 tokens and a tool call's id of "null" above all, are the SDK's invention.
@@ -244,8 +270,8 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
         (
             name,
             wire_name,
-            _SOME_FIELD if wire_name in BASE64_KEYS and not is_mistrals else wire_name,
-            field.default if isinstance(field.default, str) and name != "id" else None,
+            wire_name if is_mistrals or wire_name not in BASE64_KEYS else _SOME_FIELD,
+            _constant(name, field),
         )
         for name, field in fields.items()
         for wire_name in (field.alias or name,)
@@ -271,6 +297,10 @@ def _model_reader(kind: type[Any], fields: Mapping[str, Any]) -> _Reader:
         return result
 
     return read_model
+
+
+def _constant(name: str, field: Any) -> str | None:
+    return field.default if isinstance(field.default, str) and name != "id" else None
 
 
 def _leaf(read: Callable[[Any], Loggable]) -> _Reader:

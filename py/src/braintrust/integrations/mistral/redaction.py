@@ -37,22 +37,52 @@ _SECRET_ENDINGS = (
     "cookies",
 )
 # What makes a token a place in a list, a piece of text or a measure of it.
-_NO_SECRET_TOKENS = frozenset(
-    "page next prev previous continuation cursor eos bos pad unk sep cls mask stop special start end first last per "
-    "each new max min num prompt completion input output cached text image audio".split()
+_TOKENS_OF_PAGES = frozenset({"continuation", "cursor", "next", "page", "prev", "previous"})
+_TOKENS_OF_TEXT = frozenset(
+    {"audio", "bos", "cls", "eos", "image", "mask", "pad", "sep", "special", "stop", "text", "unk"}
 )
+_TOKENS_COUNTED = frozenset(
+    {
+        "cached",
+        "completion",
+        "each",
+        "end",
+        "first",
+        "input",
+        "last",
+        "max",
+        "min",
+        "new",
+        "num",
+        "output",
+        "per",
+        "prompt",
+        "start",
+    }
+)
+_NO_SECRET_TOKENS = _TOKENS_OF_PAGES | _TOKENS_OF_TEXT | _TOKENS_COUNTED
 LONGEST_CACHED_NAME = 64
 """Of longer names nothing is remembered: they may be anybody's text."""
 
 # The ends of all names that are looked for in texts, each with what may begin an equal sign or end a key.
-_PARAMETER_ENDS = (b"sig=", b"nature=", b"token=", b"policy=", b"secret=", b"password=", b"passwd=", b"ikey=", b"_key=")
+_PARAMETER_ENDS = (
+    b"sig=",
+    b"nature=",
+    b"token=",
+    b"policy=",
+    b"secret=",
+    b"password=",
+    b"passwd=",
+    b"ikey=",
+    b"_key=",
+)
 _KEY_ENDS = (*_PARAMETER_ENDS, b"auth=", b"authorization=", b"headers=", b"cookie=")
 _LONGEST_END = max(map(len, _KEY_ENDS))
 _MARK_AFTER_NAME = re.compile(rb"=(?<=%b)" % b"|".join(sorted({end[-4:] for end in _KEY_ENDS})))
 
 
 def _search_table() -> bytes:
-    """Return the table that makes letters small, and an equal sign of all that may begin or escape one, or end a key."""
+    """Return the table that makes letters small, and an equal sign of all that may begin one or end a key."""
     table = bytearray(bytes(range(256)).lower())
     table[ord("-")] = ord("_")
     for sign in b"\"'%\\":
@@ -157,10 +187,9 @@ def _without_passwords(text: str) -> str:
     for start, password, at_sign in _PASSWORDS:
         if start[1] in text and start in text:
             urls = text.count(start)
-            if (
-                urls > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL
-                or min(urls, text.count(at_sign)) > _most_secrets(len(text))
-            ):
+            if urls > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL or min(
+                urls, text.count(at_sign)
+            ) > _most_secrets(len(text)):
                 return _left_out(len(text))
             text = password.sub(rf"\1{REDACTED}{at_sign}", text)
     return text
@@ -210,6 +239,8 @@ def _name_ends(data: bytes, ends: tuple[bytes, ...], most: int) -> list[int]:
         for mark in _MARK_AFTER_NAME.finditer(searched):
             if searched.endswith(ends, max(0, mark.start() - _LONGEST_END), mark.end()):
                 found.append(mark.start())
+                if len(found) > most:
+                    break
         return found
     for end in ends:
         position = searched.find(end)
@@ -222,8 +253,7 @@ def _name_ends(data: bytes, ends: tuple[bytes, ...], most: int) -> list[int]:
 
 
 def _secret_at(data: bytes, position: int, keys: bool) -> tuple[int, int, bytes] | None:
-    """Return where the secret stands whose name ends at `position`, and what to write there; `None` if there is none.
-    """
+    """Return where the secret stands whose name ends at `position`, and what to write there; `None` of no secret."""
     before = data[max(0, position - _LONGEST_NAME) : position]
     name = before[len(before.rstrip(_NAME_LETTERS)) :]
     start = position - len(name)
@@ -244,10 +274,10 @@ def _secret_at(data: bytes, position: int, keys: bool) -> tuple[int, int, bytes]
 
 
 def _parameter(data: bytes, name: bytes, start: int) -> tuple[int, int, bytes] | None:
-    if not _is_secret_parameter(name):
-        # CloudFront's policy is JSON in base64, and another's a word.
-        if name.lower() != b"policy" or _BASE64_OF_JSON.match(data, start) is None:
-            return None
+    # CloudFront's policy is JSON in base64, and another's a word.
+    is_policy = name.lower() == b"policy" and _BASE64_OF_JSON.match(data, start) is not None
+    if not is_policy and not _is_secret_parameter(name):
+        return None
     end = _value_end(data, start)
     return (start, end, _REDACTED) if end > start else None
 

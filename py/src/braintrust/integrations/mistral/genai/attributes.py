@@ -9,6 +9,7 @@ import braintrust
 from braintrust.logger import BaseAttachment
 
 from ..faults import report_fault
+from ..masking import is_masking
 from ..media import bytes_in_memory
 from ..operations import INSTRUMENTATION
 from .messages import span_attributes
@@ -109,10 +110,12 @@ def _with_references(value: Any) -> Any:
 
     A part could hold any attachment's bytes, as OpenTelemetry's blobs do. But metadata is what Braintrust indexes, and
     each picture would be sent twice: what is large is a file, with the key of the uploaded attachment as its id.
+    Where a masking function is set, all are: one that drops attachments would not know them again.
     """
     if isinstance(value, BaseAttachment):
         content = bytes_in_memory(value)
-        return {**value.reference} if content is None or len(content) > _MOST_INLINE_BYTES else value
+        is_small = content is not None and len(content) <= _MOST_INLINE_BYTES
+        return value if is_small and not is_masking() else {**value.reference}
     if isinstance(value, dict):
         return {name: _with_references(item) for name, item in value.items()}
     return [_with_references(item) for item in value] if isinstance(value, list) else value

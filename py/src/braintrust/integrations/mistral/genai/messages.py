@@ -12,6 +12,7 @@ from braintrust.logger import BaseAttachment
 
 from ..media import bytes_in_memory
 from ..payloads import MAX_DEPTH, only_dicts, to_loggable, without_none
+from ..redaction import is_secret_name
 from .parts import ENTRIES, Fields, content_parts, fields_of, message_parts, text_of, tool_response_part
 
 
@@ -102,7 +103,7 @@ def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
 
 
 def _verbatim(value: Any, ancestors: tuple[int, ...] = ()) -> Any:
-    """Return `value` as JSON-able values; unlike `payloads.plain` leaves texts as they are, data URLs above all."""
+    """Return `value` as JSON-able values; unlike `to_loggable` leaves texts as they are, data URLs above all."""
     if value is None or type(value) in _SCALARS:
         return value
     if id(value) in ancestors or len(ancestors) >= MAX_DEPTH:
@@ -113,9 +114,16 @@ def _verbatim(value: Any, ancestors: tuple[int, ...] = ()) -> Any:
             return {str(name): _verbatim(item, ancestors) for name, item in value.items()}
         if isinstance(value, list | tuple):
             return [_verbatim(item, ancestors) for item in value]
-        return _verbatim(_embedded(value) if isinstance(value, BaseAttachment) else to_loggable(value), ancestors)
+        return _verbatim(_plain(value), ancestors)
     except Exception as error:
         return f"<unreadable {type(value).__name__}: {type(error).__name__}>"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseAttachment):
+        return _embedded(value)
+    # Of the SDK's own enums, the types of spans are texts.
+    return str.__str__(value) if isinstance(value, str) else to_loggable(value)
 
 
 def _embedded(attachment: BaseAttachment) -> str | Fields:
@@ -193,7 +201,8 @@ def _tool_definition(tool: Fields) -> Fields | None:
     else:
         name = text_of(tool.get("connector_id")) or kind
         # How to log in to a connector is no part of its definition.
-        definition = {**tool, "type": kind, "name": name, "authorization": None}
+        definition = {key: value for key, value in tool.items() if not is_secret_name(key)}
+        definition |= {"type": kind, "name": name}
         function = tool
     parameters = function.get("parameters")
     definition["parameters"] = parameters if isinstance(parameters, dict) else None

@@ -4,6 +4,7 @@ Only JSON-able values are read here; whatever they are, what comes of them fits 
 """
 
 import base64
+import mimetypes
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from ..payloads import only_dicts, without_none
 
 Fields: TypeAlias = dict[str, Any]
 
+_LONGEST_TYPE = 100
 _MODALITIES = {"image_url": "image", "document_url": "document", "input_audio": "audio"}
 _IMAGE_TYPES = frozenset({"avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "svg", "svg+xml", "tif", "tiff", "webp"})
 _HANDOFF_FIELDS = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
@@ -76,6 +78,9 @@ def _chunk_part(chunk: str | Fields) -> Fields:
         return {"type": "reasoning", "content": _thinking(fields.get("thinking"))}
     if kind in _MODALITIES:
         return _media_part(fields.get(kind), _MODALITIES[kind])
+    file = fields.get("file")
+    if kind == "file" and isinstance(file, dict) and file.get("file_data") is not None:
+        return _media_part(file["file_data"], _data_modality(file["file_data"], text_of(file.get("filename"))))
     if kind in ("file", "tool_file"):
         return {"type": "file", "modality": _file_modality(fields), "file_id": text_of(fields.get("file_id"))}
     return _own_part(kind, fields)
@@ -123,6 +128,18 @@ def _data_url_blob(url: str, modality: str) -> Fields | None:
         except UnicodeEncodeError:
             return None
     return {"type": "blob", "modality": modality, **_mime_type(header[5:].partition(";")[0]), "content": content}
+
+
+def _data_modality(data: Any, name: str) -> str:
+    """Return what kind of media the `file_data` of OpenAI's chat format is, by its type, else by the file's name."""
+    if isinstance(data, dict):
+        mime_type = text_of(data.get("content_type"))
+    else:
+        text = text_of(data)
+        mime_type = text[5:_LONGEST_TYPE] if text[:5].lower() == "data:" else ""
+    mime_type = mime_type or mimetypes.guess_type(name)[0] or ""
+    kind = mime_type.partition("/")[0].lower()
+    return kind if kind in ("image", "audio", "video") else "document"
 
 
 def _file_modality(chunk: Fields) -> str:

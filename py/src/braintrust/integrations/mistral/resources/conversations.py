@@ -9,6 +9,7 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
+from ..errors import tool_error_text
 from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
 from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
 from .conversation_stream import ConversationAccumulator
@@ -109,7 +110,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
         arguments = parse_arguments(entry.get("arguments"))
     if kind == "tool.execution":
         output = entry.get("info")
-        error = _tool_failure(output)
+        error = _tool_failure(output, str(entry.get("name")))
     elif kind == "function.call":
         metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
@@ -118,10 +119,11 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
     return Child(name, arguments, output, without_none(metadata), index, error, start, end, pending_key=pending_key)
 
 
-def _tool_failure(info: Loggable) -> str | None:
+def _tool_failure(info: Loggable, name: str) -> str | None:
     """Return the error of a failed hosted tool; its ids, times and status are those of a success."""
     result = info.get("result") if isinstance(info, dict) else None
-    return result if isinstance(result, str) and result.startswith(_TOOL_FAILURE) else None
+    is_failure = isinstance(result, str) and result.startswith(_TOOL_FAILURE)
+    return tool_error_text(str(result), name) if is_failure else None
 
 
 def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolCallKey | None:

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
+from ..errors import api_error_text
 from ..operations import Outcome, Request, RequestReader, ResponseReader
 from ..payloads import Loggable, is_given, to_loggable, without_none
 
@@ -69,8 +70,7 @@ def error_text(error: Loggable) -> str | None:
     """Return the text of an error that a response or an event holds: its message and code."""
     if not isinstance(error, dict):
         return None
-    message, code = error.get("message"), error.get("code")
-    return f"{message} (code {code})" if code is not None else str(message)
+    return api_error_text(error.get("message"), error.get("code"))
 
 
 def unix_time(timestamp: Loggable) -> float | None:

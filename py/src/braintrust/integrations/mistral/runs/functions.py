@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 from braintrust.span_types import SpanTypeAttribute
 
+from ..errors import tool_error_text
 from ..faults import guarded, report_fault
 from ..operations import Child, Outcome, Request
 from ..patching import MethodPatcher
@@ -68,6 +69,7 @@ class _Execution:
         if call.tool_call_id in run.approved:
             metadata["tool_approval"] = "approved"
         self._run = run
+        self._name: str = call.name
         self._tool_call_id: str = call.tool_call_id
         self._result: Any = None
         self._error: BaseException | None = None
@@ -104,7 +106,7 @@ class _Execution:
         # Also for arguments that are no object, and for a result that is no JSON. A text is sent as it is.
         is_failure = not isinstance(self._result, str) and str(sent).startswith(_FAILURE)
         if is_failure or self._error is not None:
-            return Outcome(sent, error=str(sent))
+            return Outcome(sent, error=tool_error_text(str(sent), self._name))
         return Outcome(to_loggable(self._result), error=self._failure)
 
     @guarded(fallback=None)
@@ -112,7 +114,8 @@ class _Execution:
         """Know whether an MCP server reported a failure, which it returns like a result."""
         if getattr(result, "isError", False):
             texts = (getattr(part, "text", None) for part in result.content)
-            self._failure = "\n".join(text for text in texts if isinstance(text, str)) or "The MCP tool failed."
+            failure = "\n".join(text for text in texts if isinstance(text, str)) or "The MCP tool failed."
+            self._failure = tool_error_text(failure, self._name)
 
     def _recording(self, tool: Any) -> Any:
         """Return a copy of the SDK's tool whose function leaves its result and its exception here."""

@@ -5,22 +5,18 @@ import functools
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
 
+from ..errors import error_text_of
 from ..faults import guarded, report_fault
 from ..operations import INSTRUMENTATION, Child, Outcome, Request
-from ..payloads import redact
 from . import handover
 from .pending import PendingToolCall, add_pending, update_tool_call
 
-
-# A proxy's error page may be long.
-_MOST_OF_A_BODY = 10_000
 
 _PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 
@@ -209,20 +205,10 @@ def _is_cancellation(error: BaseException) -> bool:
 
 def _error_text(error: BaseException) -> str:
     try:
-        return _traceback_text(error)
+        return error_text_of(error)
     except Exception:
         report_fault()
         return type(error).__name__
-
-
-def _traceback_text(error: BaseException) -> str:
-    """Return an exception with its traceback, and with what Mistral answered where its own text does not say so."""
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    for name in ("status_code", "body"):
-        value = str(getattr(error, name, None) or "")
-        if value not in text:
-            text += f"{name}: {value[:_MOST_OF_A_BODY]}\n"
-    return redact(text)
 
 
 def _with_first_output(children: Sequence[Child], seconds: float) -> list[Child]:
