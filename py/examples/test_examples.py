@@ -33,6 +33,10 @@ SPANS = {
         *("llm_spans=False", *HANDED_OVER),
         *("llm_spans=True", *HANDED_OVER, "message: mistral-large-latest"),
     ],
+    "masking": [
+        *("masked", START, "tool: web_search", APPEND, "tool: web_search", "mistral.chat.complete"),
+        *("a question that fails", "mistral.chat.complete"),
+    ],
     "run": [
         *("a run", "mistral.beta.conversations.run", START),
         *("tool: departures", "read the timetable", "tool: ticket_price", APPEND),
@@ -47,6 +51,7 @@ TEXTS = {
     "evaluation": r"'names_what_was_asked': True, 'cites_a_source': True",
     "genai": r'gen_ai\.operation\.name: "invoke_agent"',
     "llm_spans": r"What the last model saw:\n  user +How did tram",
+    "masking": r"of type ValidationError[\s\S]*The canary is in what was sent: no\.",
     "web_app": r"left half-way: +Ferries leave every \n[\s\S]*CancelledError",
     "web_search": r"1\.40 EUR \[2\][\s\S]*\[2\] Fares \| Tagus Ferries, https:",
 }

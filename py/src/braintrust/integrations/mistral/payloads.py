@@ -210,7 +210,7 @@ def _field_key(name: str, fields: Any, key: str) -> str:
     It holds media in a chunk or turn of audio, and in what MCP's tools return; all else is what somebody called so.
     """
     kind = fields.get("type")
-    if kind == "input_audio" or (key == "input_audio" and name == "data"):
+    if kind == "input_audio" or (name == "data" and key in _AUDIO):
         return name
     is_mcp_content = kind in ("audio", "image") and ("mimeType" in fields or "mime_type" in fields)
     return name if is_mcp_content else _SOME_FIELD
@@ -221,17 +221,18 @@ def _without_secrets(name: str, fields: Mapping[str, Loggable], key: str) -> Log
     item = fields[name]
     if not item or isinstance(item, bool):
         return item
-    if not is_secret_name(name):
-        return _without_header_values(item) if holds_headers(name) else item
     if key in _SCHEMAS and isinstance(item, dict) and _is_schema(item):
         # A function may have a parameter of that name.
         return {keyword: REDACTED if keyword in _EXAMPLES else value for keyword, value in item.items()}
+    if not is_secret_name(name):
+        return _without_header_values(item) if holds_headers(name) else item
     return item if "logprob" in fields else REDACTED
 
 
 def _is_schema(fields: dict[str, Loggable]) -> bool:
     kind = fields.get("type")
-    return isinstance(kind, list) or kind in _SCHEMA_TYPES or not _SCHEMA_KEYWORDS.isdisjoint(fields)
+    is_typed = isinstance(kind, list) or (isinstance(kind, str) and kind in _SCHEMA_TYPES)
+    return is_typed or not _SCHEMA_KEYWORDS.isdisjoint(fields)
 
 
 def _without_header_values(headers: Loggable) -> Loggable:

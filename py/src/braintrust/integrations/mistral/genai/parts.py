@@ -78,11 +78,8 @@ def _chunk_part(chunk: str | Fields) -> Fields:
         return {"type": "reasoning", "content": _thinking(fields.get("thinking"))}
     if kind in _MODALITIES:
         return _media_part(fields.get(kind), _MODALITIES[kind])
-    file = fields.get("file")
-    if kind == "file" and isinstance(file, dict) and file.get("file_data") is not None:
-        return _media_part(file["file_data"], _data_modality(file["file_data"], text_of(file.get("filename"))))
     if kind in ("file", "tool_file"):
-        return {"type": "file", "modality": _file_modality(fields), "file_id": text_of(fields.get("file_id"))}
+        return _file_part(fields)
     return _own_part(kind, fields)
 
 
@@ -128,6 +125,15 @@ def _data_url_blob(url: str, modality: str) -> Fields | None:
         except UnicodeEncodeError:
             return None
     return {"type": "blob", "modality": modality, **_mime_type(header[5:].partition(";")[0]), "content": content}
+
+
+def _file_part(fields: Fields) -> Fields:
+    """Return a file, whose content is in it in the shape of OpenAI's chat format, and elsewhere in Mistral's."""
+    file = fields.get("file")
+    if isinstance(file, dict) and file.get("file_data") is not None:
+        return _media_part(file["file_data"], _data_modality(file["file_data"], text_of(file.get("filename"))))
+    fields = file if isinstance(file, dict) else fields
+    return {"type": "file", "modality": _file_modality(fields), "file_id": text_of(fields.get("file_id"))}
 
 
 def _data_modality(data: Any, name: str) -> str:

@@ -1,0 +1,209 @@
+import json
+from typing import Any
+
+import pytest
+from braintrust.integrations.mistral.redaction import REDACTED, holds_headers, is_secret_name, redact
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("authorization", "Authorization", "AUTHORIZATION", "Proxy-Authorization", "x_authorization"),
+        *("api_key", "apiKey", "API-Key", "X-Api-Key", "apikey", "MISTRAL_API_KEY", "api_keys"),
+        *("token", "access_token", "accessToken", "refresh-token", "bearer_token", "X-Amz-Security-Token", "slackToken"),
+        *("client_secret", "clientSecret", "secret", "secrets", "signing_secret", "password", "db_password", "passwd"),
+        *("oauth", "oauth2", "auth", "jwt", "credentials", "private_key", "encryptionKey", "Set-Cookie", "cookie"),
+        "x" * 100 + "_password",
+    ],
+)
+def test_a_name_of_a_secret(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("max_tokens", "maxTokens", "prompt_tokens", "token_count", "tokens", "token_id", "prompt_token_details"),
+        *("next_page_token", "pageToken", "eos_token", "time_to_first_token", "cost_per_token", "continuation_token"),
+        *("token_endpoint", "authorization_endpoint", "author", "authentication", "auth_type", "auth_url", "oauth_url"),
+        *("key", "keys", "search_key", "keyboard", "signature", "sig", "secretary", "password_policy", "is_secret_of"),
+        *("", "content", "connector_id", "header", "cookie_policy", "client_secret_expires_at", "ünïcode"),
+    ],
+)
+def test_a_name_of_no_secret(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("headers", True), ("http_headers", True), ("defaultHeaders", True), ("header", False), ("extract_header", False)],
+)
+def test_a_name_of_headers(name: str, expected: bool) -> None:
+    assert holds_headers(name) is expected
+
+
+# Parameters of URLs
+
+PARAMETERS = (
+    *("sig", "SIG", "Signature", "X-Amz-Signature", "X-AMZ-SIGNATURE", "x-goog-signature", "X-Amz-Security-Token"),
+    *("x-oss-signature", "Policy", "access_token", "api_key", "client_secret", "token", "password"),
+)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.com/a?{}={}&x=1",
+        "{}={}&se=1",
+        r'{{"inner": "{{\"url\": \"https://example.com/?a=1\\u0026{}\\u003d{}\"}}"}}',
+        r"https:\/\/example.com\/?a=1\\\\u0026{}\\\\u003D{}\\\\u0026b=1",
+        "https://example.com/?a=1&amp%3B{}%3D{}",
+        "https://example.com/?to=https%253A%252F%252Fa%253Fb%253D1%2526{}%253D{}%2526c=2",
+        "https://example.com/?a=1&amp;{}&#x3D;{}&amp;b=1",
+        "https://example.com/#{}={}",
+        '{{"query": "{}={}&a=1"}}',
+    ],
+)
+@pytest.mark.parametrize("secret", ["TOPSECRET", r"TOP\/SECRET\u002B\u003D", "TOP%2FSECRET%3D", "TOP+SECRET/=="])
+def test_a_secret_parameter_reads_redacted_and_the_rest_stays(name: str, text: str, secret: str) -> None:
+    assert redact(text.format(name, secret)) == text.format(name, REDACTED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.com/?page_token=2&max_tokens=3&policy=refund&key=a&signature_version=4",
+        "f(sig=1), g(token=2)",
+        "the token = 5, its price = 7",
+        "https://example.com/?policy=eyes",
+        "100 % of a, b @ c, d \\ e & f",
+    ],
+)
+def test_a_parameter_that_is_no_secret_stays(text: str) -> None:
+    assert redact(text) is text
+
+
+def test_a_policy_in_small_letters_is_one_where_it_is_json_in_base64() -> None:
+    assert redact("a?policy=eyJTdGF0ZW1lbnQi__&b=1") == "a?policy=REDACTED&b=1"
+
+
+# Passwords in URLs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user:{}@example.com/a@b",
+        "see postgres://me:{}@db:5432/x, and a@b.com",
+        "redis://:{}@cache",
+        r'{{"url": "https:\/\/user:{}@example.com\/"}}',
+        "to=https%3A%2F%2Fuser%3A{}%40example.com%2Fa%40b",
+        "to=https%253a%252f%252fuser%253a{}%2540example.com",
+    ],
+)
+@pytest.mark.parametrize("password", ["TOPSECRET", "TOP:SECRET", "TOP%21SECRET"])
+def test_a_password_of_a_url_reads_redacted(text: str, password: str) -> None:
+    assert redact(text.format(password)) == text.format(REDACTED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.com:8080/@me",
+        "git@github.com:owner/name",
+        "ssh://git@github.com/a:b",
+        "mail a@b.com, see https://x.y/z",
+        "https://example.com/a:b@c",
+    ],
+)
+def test_a_url_without_a_password_stays(text: str) -> None:
+    assert redact(text) is text
+
+
+# Keys of JSON
+
+
+@pytest.mark.parametrize(
+    ("secret", "redacted"),
+    [
+        ({"Authorization": 'Bearer "TOP\\SECRET'}, {"Authorization": REDACTED}),
+        ({"a": [{"api_key": "TOPSECRET", "b": 1}]}, {"a": [{"api_key": REDACTED, "b": 1}]}),
+        ({"password": 4711, "max_tokens": 5}, {"password": REDACTED, "max_tokens": 5}),
+        ({"authorization": {"type": "api-key", "value": "TOPSECRET"}}, {"authorization": REDACTED}),
+        ({"headers": {"X-Any": "TOPSECRET"}, "n": 1}, {"headers": REDACTED, "n": 1}),
+    ],
+)
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_a_secret_in_json_reads_redacted_however_deep_it_is_escaped(secret: Any, redacted: Any, levels: int) -> None:
+    for _ in range(levels):
+        secret, redacted = json.dumps(secret), json.dumps(redacted)
+        secret, redacted = (secret, redacted) if levels == 1 else ({"a": secret}, {"a": redacted})
+    text, expected = (value if levels == 1 else json.dumps(value) for value in (secret, redacted))
+    assert redact(text) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"token": None, "secret": "", "password": False, "usage": {"prompt_tokens": 3}},
+        {"type": "object", "properties": {"password": {"type": "string", "description": "of the user"}}},
+        {"logprobs": [{"token": "Bread", "logprob": -0.1}]},
+        {"headers": ["Name", "Age"]},
+    ],
+)
+def test_json_without_secrets_stays(value: Any) -> None:
+    text = json.dumps(value)
+    assert redact(text) is text
+
+
+def test_keys_are_those_of_json_and_not_of_prose() -> None:
+    text = 'Write `"password": "changeme"` into the file.'
+    assert redact(text) is text
+    assert redact(text, keys=True) == 'Write `"password": "REDACTED"` into the file.'
+
+
+# Texts that are made to cost
+
+
+@pytest.mark.parametrize("piece", ["?sig=a&", "://a:b@", '"token":"a",'])
+def test_a_text_with_more_secrets_than_any_is_cut_off(piece: str) -> None:
+    redacted = redact("{" + piece * 10_000)
+    assert redacted.endswith(" with too many secrets>")
+    assert len(redacted) < 20_000
+
+
+def test_a_long_text_of_signed_urls_is_redacted_to_its_end() -> None:
+    words = "and so on, " * 40
+    text = f"https://example.com/a.png?se=1&sig={'a' * 43}%3D {words}" * 1_000
+    assert redact(text) == f"https://example.com/a.png?se=1&sig=REDACTED {words}" * 1_000
+
+
+PIECES = st.sampled_from(
+    [
+        *("sig", "token", "password", "key", "auth", "headers", "=", ":", '"', "'", "\\", "%", "%25", "26", "3D", "u003d"),
+        *("?", "&", ";", "{", "}", "[", "/", "//", "://", "@", "a", " ", "\n", "é", "\ud800", "REDACTED", "Policy"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=60).map("".join), st.booleans())
+def test_whatever_the_text_it_can_be_redacted_and_then_once_more(text: str, keys: bool) -> None:
+    once = redact(text, keys=keys)
+    assert isinstance(redact(once, keys=keys), str)
+    if not any(mark in text for mark in "=%@\\&") and not keys and not text.lstrip().startswith(("{", "[")):
+        assert once is text
+
+
+@given(
+    name=st.sampled_from(PARAMETERS),
+    before=st.text("ab é?", max_size=20),
+    secret=st.text("TOPSECRET0123456789_-", min_size=8, max_size=40),
+)
+def test_no_secret_parameter_is_left(name: str, before: str, secret: str) -> None:
+    assert redact(f"{before}?{name}={secret}&a=1") == f"{before}?{name}=REDACTED&a=1"
