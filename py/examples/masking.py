@@ -1,7 +1,7 @@
 """Shows what reaches Braintrust when all is masked that people, models and tools say: `python -m examples.masking`.
 
 Three things are needed. `mask` sees input, output and metadata of every span, and in them the attachments, which are
-uploaded unless it drops them. A span customizer sees the errors, which the mask does not: those of this integration say
+uploaded unless it drops them. A span customizer sees the errors, which the mask does not: this integration's say
 no more than types, status codes and places then, and those of other spans are cut here. The rest stays as it is: the
 names of spans and tools, the keys of dicts, the times, the tokens, and what `KEPT` lists.
 """

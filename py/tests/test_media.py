@@ -1,8 +1,10 @@
 import base64
 
+import braintrust
 import pytest
-from braintrust.integrations.mistral.media import base64_attachment, bytes_attachment
+from braintrust.integrations.mistral.media import base64_attachment, bytes_attachment, data_url_attachment
 
+from tests.conftest import LoggedSpans
 from tests.helpers.spans import with_media
 
 
@@ -31,17 +33,53 @@ def test_a_given_type_and_name_win() -> None:
     assert with_media(bytes_attachment(WAV, filename="talk.bin")) == (WAV, "audio/wav", "talk.bin")
 
 
+@pytest.mark.parametrize("length", [0, 10_000])
+def test_base64_of_a_file_of_a_known_type_is_an_attachment(length: int) -> None:
+    audio = WAV + bytes(length)
+    assert with_media(base64_attachment(base64.b64encode(audio).decode())) == (audio, "audio/wav", "audio.wav")
+
+
 @pytest.mark.parametrize(
-    "expected",
+    "text", ["", "song", "https://example.org/a.wav", "UklGR", "ünicode", "x" * 1_001, "ACGT" * 999]
+)
+def test_what_is_no_base64_or_of_no_known_type_is_none(text: str) -> None:
+    assert base64_attachment(text) is None
+
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"\xfb\xff\xbe" * 100
+LINES = base64.encodebytes(PICTURE).decode()
+STRICT = base64.b64encode(PICTURE).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
     [
-        pytest.param((WAV, "audio/wav", "audio.wav"), id="of a known type, however short"),
-        pytest.param((bytes(1_000), "application/octet-stream", "document.bin"), id="long, whatever it holds"),
+        pytest.param(LINES, id="lines"),
+        pytest.param(LINES.replace("\n", "\r\n"), id="lines of Windows"),
+        pytest.param(f" {STRICT}", id="a space in front"),
+        pytest.param(f"{STRICT}\n", id="a line's end"),
+        pytest.param(base64.urlsafe_b64encode(PICTURE).decode(), id="letters of URLs"),
+        pytest.param(STRICT.replace("+", "%2B").replace("/", "%2f").replace("=", "%3D"), id="escapes"),
     ],
 )
-def test_base64_is_an_attachment(expected: tuple[bytes, str, str]) -> None:
-    assert with_media(base64_attachment(base64.b64encode(expected[0]).decode())) == expected
+@pytest.mark.parametrize("header", ["data:image/png;base64,", " data:image/png;base64,", "DATA:image/png;BASE64,", ""])
+def test_base64_need_not_be_strict(header: str, text: str) -> None:
+    read = data_url_attachment if header else base64_attachment
+    assert with_media(read(header + text)) == (PICTURE, "image/png", "image.png")
 
 
-@pytest.mark.parametrize("text", ["", "song", "https://example.org/a.wav", "UklGR", "ünicode", "x" * 1_001])
-def test_what_is_no_base64_or_may_be_a_word_is_none(text: str) -> None:
-    assert base64_attachment(text) is None
+@pytest.mark.parametrize(
+    "url",
+    ["data:" + ";" * 100_000, "data:," + "%" * 100_000, "data:" + "a" * 100_000 + ",", "data:;base64," + "=" * 9],
+)
+def test_what_is_no_data_url_that_anybody_makes_is_none(url: str) -> None:
+    assert data_url_attachment(url) is None
+
+
+def test_where_a_masking_function_is_set_names_of_files_are_made_from_their_types(spans: LoggedSpans) -> None:
+    braintrust.set_masking_function(lambda value: value)
+    try:
+        assert with_media(bytes_attachment(WAV, filename="anna.wav")) == (WAV, "audio/wav", "audio.wav")
+    finally:
+        braintrust.set_masking_function(None)
+    assert with_media(bytes_attachment(WAV, filename="anna.wav")) == (WAV, "audio/wav", "anna.wav")

@@ -20,6 +20,7 @@ import pytest
 from braintrust.bt_json import bt_safe_deep_copy
 from braintrust.integrations.mistral import payloads
 from braintrust.integrations.mistral.payloads import MAX_DEPTH, is_given, redact, to_loggable
+from braintrust.integrations.mistral.redaction import holds_headers, is_secret_name
 from braintrust.logger import Attachment, BaseAttachment
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +155,76 @@ def test_what_a_model_lets_mistral_use_a_connector_with_is_not_logged() -> None:
     connector = {"type": "connector", "connector_id": "c1", "authorization": {"type": "api-key", "value": "secret"}}
     plain_connector = to_loggable(models.CustomConnector.model_validate(connector))
     assert plain_connector == {"type": "connector", "connector_id": "c1", "authorization": "REDACTED"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            {"type": "mcp", "headers": {"Authorization": "Bearer secret", "X-Any": "secret"}},
+            {"type": "mcp", "headers": {"Authorization": "REDACTED", "X-Any": "REDACTED"}},
+        ),
+        (
+            {"tool_configuration": {"headers": [{"name": "X-Any", "value": "secret"}, ["X-Any", "secret"]]}},
+            {"tool_configuration": {"headers": [{"name": "X-Any", "value": "REDACTED"}, ["X-Any", "REDACTED"]]}},
+        ),
+        (
+            [{"AUTHORIZATION": "secret"}, {"x-api-key": b"secret"}],
+            [{"AUTHORIZATION": "REDACTED"}, {"x-api-key": "REDACTED"}],
+        ),
+        ({"oauth": {"client": "secret"}, "token": ["secret"]}, {"oauth": "REDACTED", "token": "REDACTED"}),
+        ({"env": [{"name": "API_KEY", "value": "secret"}]}, {"env": [{"name": "API_KEY", "value": "REDACTED"}]}),
+        ({"arguments": '{"password": "secret", "n": 1}'}, {"arguments": '{"password": "REDACTED", "n": 1}'}),
+        ({"a": {"b": [{"c": {"clientSecret": "secret"}}]}}, {"a": {"b": [{"c": {"clientSecret": "REDACTED"}}]}}),
+        ({"x" * 99 + "_password": "secret"}, {"x" * 99 + "_password": "REDACTED"}),
+    ],
+)
+def test_a_secret_is_not_logged_under_any_name_at_any_depth(value: Any, expected: Any) -> None:
+    assert to_loggable(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"max_tokens": 5, "usage": {"prompt_tokens": 3, "token_count": 1}, "next_page_token": "2"},
+        {
+            "parameters": {
+                "type": "object",
+                "properties": {"password": {"type": "string"}, "headers": {"type": "object"}},
+            }
+        },
+        {"parameters": {"properties": {"token": {"anyOf": [{"type": "string"}]}}, "required": ["token"]}},
+        {"logprobs": {"content": [{"token": "Bread", "logprob": -0.1, "top_logprobs": []}]}},
+        {"headers": ["Name", "Age"], "extract_header": True, "header": "Bakery"},
+        {"name": "flour", "value": "rye", "type": {"deep": 1}},
+        {"properties": {"city": {"type": {"not": "hashable"}}}},
+    ],
+)
+def test_what_is_called_like_a_secret_and_is_none_stays(value: Any) -> None:
+    assert to_loggable(value) == value
+
+
+def test_a_secret_is_none_of_a_parameters_schema_either() -> None:
+    schema = {"properties": {"password": {"type": "string", "default": "secret", "examples": ["secret"]}}}
+    redacted = {"type": "string", "default": "REDACTED", "examples": "REDACTED"}
+    assert to_loggable(schema) == {"properties": {"password": redacted}}
+
+
+@pytest.mark.parametrize(
+    "value", [{"properties": {"password": {"value": "secret"}}}, {"properties": {"token": "secret"}}]
+)
+def test_properties_that_are_no_schema_keep_no_secret(value: Any) -> None:
+    assert "secret" not in logged(to_loggable(value))
+
+
+def test_what_a_model_keeps_beyond_its_fields_is_no_secret_either() -> None:
+    class Open(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+
+        headers: Any = None
+
+    value = Open.model_validate({"headers": {"X": "secret"}, "api_key": "secret", "n": 1})
+    assert to_loggable(value) == {"headers": {"X": "REDACTED"}, "api_key": "REDACTED", "n": 1}
 
 
 # What is given
@@ -547,6 +618,59 @@ def test_what_a_model_reads_or_writes_as_text_stays_text(value: Any) -> None:
     assert to_loggable(value) == value
 
 
+WAV_TEXT = base64.b64encode(b"RIFF\x24\x00\x00\x00WAVEfmt ").decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"type": "input_audio", "input_audio": WAV_TEXT},
+        {"type": "input_audio", "input_audio": {"data": WAV_TEXT, "format": "wav"}},
+        {"role": "user", "audio": {"data": WAV_TEXT}},
+        {"type": "audio", "data": WAV_TEXT, "mimeType": "audio/wav"},
+        models.OCRImageObject.model_validate(
+            {
+                "id": "i",
+                "top_left_x": 0,
+                "top_left_y": 0,
+                "bottom_right_x": 0,
+                "bottom_right_y": 0,
+                "image_base64": WAV_TEXT,
+            }
+        ),
+    ],
+)
+def test_a_field_of_mistrals_with_base64_is_media(value: Any) -> None:
+    (attachment,) = attachments_in(to_loggable(value))
+    assert attachment.reference["content_type"] == "audio/wav"
+
+
+class Sequence(pydantic.BaseModel):
+    data: str = WAV_TEXT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *({name: WAV_TEXT} for name in ("data", "image_base64", "audio_data", "input_audio", "ref_audio", "blob")),
+        {"data": "ACGTACGT" * 1_000},
+        {"image_base64": {"data": WAV_TEXT}},
+        Sequence(data=WAV_TEXT),
+    ],
+)
+def test_what_somebody_calls_like_that_is_text(value: Any) -> None:
+    result = to_loggable(value)
+    assert attachments_in(result) == []
+    assert WAV_TEXT in logged(result) or "ACGT" in logged(result)
+
+
+@pytest.mark.skipif(not hasattr(models, "UnknownContentChunk"), reason="mistralai 1.x knows no unknown chunks")
+@pytest.mark.parametrize("raw", [{"type": "video_url", "video_url": "https://example.com/a.mp4"}, "text", None])
+def test_a_chunk_that_the_sdk_does_not_know_is_what_was_on_the_wire(raw: Any) -> None:
+    unknown = models.UnknownContentChunk(raw=raw)
+    assert to_loggable([unknown, {"chunk": unknown}]) == [raw, {"chunk": raw}]
+
+
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview])
 def test_raw_bytes_become_an_attachment_of_their_own_copy(make: Callable[[bytes], Any]) -> None:
     content = make(PIXEL)
@@ -677,13 +801,20 @@ def test_redacting_twice_is_redacting_once(text: str) -> None:
 
 
 def ordinary(text: str) -> bool:
-    """Whether a text has neither a signature nor the form of a data URL."""
-    return "ig" not in text and not text.startswith("data:")
+    """Whether a text has nothing that a secret or a data URL has."""
+    return not any(mark in text for mark in "=%@\\{[") and not text.lstrip().startswith("data:")
+
+
+def ordinary_name(name: str) -> bool:
+    """Whether a key may have any value, and what has it any name."""
+    return not is_secret_name(name) and not holds_headers(name) and name not in ("name", "key")
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text().filter(ordinary)
 JSON = st.recursive(
-    SCALARS, lambda items: st.lists(items) | st.dictionaries(st.text().filter(ordinary), items), max_leaves=20
+    SCALARS,
+    lambda items: st.lists(items) | st.dictionaries(st.text().filter(ordinary).filter(ordinary_name), items),
+    max_leaves=20,
 )
 
 

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
     [
         *("authorization", "Authorization", "AUTHORIZATION", "Proxy-Authorization", "x_authorization"),
         *("api_key", "apiKey", "API-Key", "X-Api-Key", "apikey", "MISTRAL_API_KEY", "api_keys"),
-        *("token", "access_token", "accessToken", "refresh-token", "bearer_token", "X-Amz-Security-Token", "slackToken"),
+        *(
+            "token",
+            "access_token",
+            "accessToken",
+            "refresh-token",
+            "bearer_token",
+            "X-Amz-Security-Token",
+            "slackToken",
+        ),
         *("client_secret", "clientSecret", "secret", "secrets", "signing_secret", "password", "db_password", "passwd"),
         *("oauth", "oauth2", "auth", "jwt", "credentials", "private_key", "encryptionKey", "Set-Cookie", "cookie"),
         "x" * 100 + "_password",
@@ -30,7 +38,15 @@ def test_a_name_of_a_secret(name: str) -> None:
     [
         *("max_tokens", "maxTokens", "prompt_tokens", "token_count", "tokens", "token_id", "prompt_token_details"),
         *("next_page_token", "pageToken", "eos_token", "time_to_first_token", "cost_per_token", "continuation_token"),
-        *("token_endpoint", "authorization_endpoint", "author", "authentication", "auth_type", "auth_url", "oauth_url"),
+        *(
+            "token_endpoint",
+            "authorization_endpoint",
+            "author",
+            "authentication",
+            "auth_type",
+            "auth_url",
+            "oauth_url",
+        ),
         *("key", "keys", "search_key", "keyboard", "signature", "sig", "secretary", "password_policy", "is_secret_of"),
         *("", "content", "connector_id", "header", "cookie_policy", "client_secret_expires_at", "ünïcode"),
     ],
@@ -41,7 +57,13 @@ def test_a_name_of_no_secret(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("headers", True), ("http_headers", True), ("defaultHeaders", True), ("header", False), ("extract_header", False)],
+    [
+        ("headers", True),
+        ("http_headers", True),
+        ("defaultHeaders", True),
+        ("header", False),
+        ("extract_header", False),
+    ],
 )
 def test_a_name_of_headers(name: str, expected: bool) -> None:
     assert holds_headers(name) is expected
@@ -186,7 +208,24 @@ def test_a_long_text_of_signed_urls_is_redacted_to_its_end() -> None:
 
 PIECES = st.sampled_from(
     [
-        *("sig", "token", "password", "key", "auth", "headers", "=", ":", '"', "'", "\\", "%", "%25", "26", "3D", "u003d"),
+        *(
+            "sig",
+            "token",
+            "password",
+            "key",
+            "auth",
+            "headers",
+            "=",
+            ":",
+            '"',
+            "'",
+            "\\",
+            "%",
+            "%25",
+            "26",
+            "3D",
+            "u003d",
+        ),
         *("?", "&", ";", "{", "}", "[", "/", "//", "://", "@", "a", " ", "\n", "é", "\ud800", "REDACTED", "Policy"),
     ]
 )

@@ -17,6 +17,7 @@ from braintrust.integrations.mistral.genai import attributes as genai_attributes
 from braintrust.integrations.mistral.genai.attributes import GenAIAttributes
 from braintrust.integrations.mistral.genai.messages import CONTENT_ATTRIBUTES
 from braintrust.logger import Attachment
+from braintrust.span_types import SpanTypeAttribute
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
@@ -289,6 +290,28 @@ def test_a_small_image_is_a_blob_and_a_large_one_the_file_that_was_uploaded(
             "file_id": uploaded["image_url"].reference["key"],
         },
     ]
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_with_a_masking_function_no_image_is_inlined(make_client: MakeClient, spans: LoggedSpans) -> None:
+    braintrust.set_masking_function(lambda value: value)
+    content = [{"type": "image_url", "image_url": PNG_URL}]
+    make_client(lambda _: answer(COMPLETION)).chat.complete(model="m", messages=[{"role": "user", "content": content}])
+    row = spans.pop_one()
+    braintrust.set_masking_function(None)
+    (message,) = attributes_of(row)["input.messages"]
+    (part,) = message["parts"]
+    assert (part["type"], part["mime_type"]) == ("file", "image/png")
+    assert base64.b64encode(PNG).decode() not in json.dumps(row, default=str)
+
+
+@needs_customizers
+def test_the_type_of_a_span_is_read_though_it_is_an_enum() -> None:
+    span = {"name": "tool: bake", "type": SpanTypeAttribute.TOOL}
+    record: Json = {"id": "1", "span_attributes": span, "context": PROVENANCE, "input": {}, "metrics": {}}
+    (exported,) = [GenAIAttributes().on_span_export(record)]
+    assert exported["metadata"]["gen_ai.operation.name"] == "execute_tool"
 
 
 # What it never does

@@ -102,6 +102,15 @@ def test_content_is_a_text_or_none_or_a_list_with_texts_in_it(content: Any, expe
             ("blob", "audio", "UklGRg==", "audio/wav"),
         ),
         ({"type": "input_audio", "input_audio": "https://x/a.wav"}, ("uri", "audio", "https://x/a.wav")),
+        (
+            {"type": "file", "file": {"filename": "a.wav", "file_data": "data:audio/wav;base64,UklGRg=="}},
+            ("blob", "audio", "UklGRg==", "audio/wav"),
+        ),
+        (
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="}},
+            ("blob", "document", "JVBERg==", "application/pdf"),
+        ),
+        ({"type": "file", "file": {"filename": "a.mp3", "file_data": "https://x/a"}}, ("uri", "audio", "https://x/a")),
         ({"type": "file", "file_id": "f1"}, ("file", "document", "f1")),
         ({"type": "tool_file", "file_id": "f1", "file_type": "png"}, ("file", "image", "f1")),
         ({"type": "tool_file", "file_id": "f1", "file_type": "image/jpeg"}, ("file", "image", "f1")),
@@ -568,6 +577,22 @@ def test_an_attachment_elsewhere_is_json_able() -> None:
     held = Attachment(data=PNG, filename="image.png", content_type="image/png")
     assert format_input_message({"type": "function.result", "result": held})["parts"][0]["response"] == PNG_URL
     assert part({"type": "hologram", "data": PNG}) == {"type": "hologram", "data": PNG_URL}
+
+
+@pytest.mark.parametrize(("content_type", "modality"), [("image/png", "image"), ("application/pdf", "document")])
+def test_an_attachment_in_the_shape_of_openais_files_is_a_blob(content_type: str, modality: str) -> None:
+    attachment = Attachment(data=b"bread", filename="bread", content_type=content_type)
+    chunk = {"type": "file", "file": {"filename": "bread", "file_data": attachment}}
+    blob = base64.b64encode(b"bread").decode()
+    assert part(chunk) == {"type": "blob", "modality": modality, "mime_type": content_type, "content": blob}
+
+
+def test_a_file_of_openais_without_its_content_is_named() -> None:
+    assert part({"type": "file", "file": {"file_id": "f1"}}) == {
+        "type": "file",
+        "modality": "document",
+        "file_id": "f1",
+    }
 
 
 def test_no_file_is_opened(secret: str, accesses: list[str]) -> None:

@@ -394,7 +394,7 @@ def test_speech_has_the_type_that_was_asked_for_or_that_of_its_beginning(
     [
         (base64.b64encode(WAV).decode(), Media(WAV, "audio/wav", "audio.wav")),
         (f"data:audio/wav;base64,{base64.b64encode(WAV).decode()}", Media(WAV, "audio/wav", "audio.wav")),
-        (base64.b64encode(bytes(999)).decode(), Media(bytes(999), "application/octet-stream", "document.bin")),
+        (base64.b64encode(bytes(999)).decode(), base64.b64encode(bytes(999)).decode()),
         ("https://example.com/baker.wav?sig=5ecre7", "https://example.com/baker.wav?sig=REDACTED"),
         ("baker", "baker"),
     ],

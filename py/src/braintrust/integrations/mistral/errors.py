@@ -25,7 +25,7 @@ _MOST_ERRORS = 100
 _QUOTED = (
     ("input_value=", re.compile(r"(input_value=)(?:.{0,300}?(?=, input_type=)|.*)")),
     ("input=", re.compile(r"(\binput=)[\"'{\[].*")),
-    ("eader value", re.compile(r"(eader value[^\n\"']{0,100}?)\bb?[\"'].*")),
+    ("eader value", re.compile(r"(eader value[^\n\"']{0,100}?)(?:\bb)?[\"'].*")),
     # What `int` was given of it.
     ("invalid literal for int", re.compile(r"(invalid literal for int\(\) with base \d+: ).*")),
     ("Invalid port: ", re.compile(r"(Invalid port: ).*")),
@@ -34,7 +34,10 @@ _ASSIGNED = re.compile(
     r"((?:authorization|api_?key|passw(?:or)?d|secret|token)[\"']?\s{0,5}[=:]\s{0,5}[bru]?([\"']))[^\"'\n]+(?=\2)",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b([Bb](?:earer|asic|EARER|ASIC)\s{1,10}|[Aa]uthorization: {0,10})(?=\S{4})[^\s\"',;)}\]]+")
+_BEARER = re.compile(
+    r"(\bauthorization: {0,10}(?:[a-z]{1,10} {1,10})?|\b(?:bearer|basic)\s{1,10}(?=\S{4}))[^\s\"',;)}\]]+",
+    re.IGNORECASE,
+)
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
 _INPUT_KEY = re.compile(r"(\\{0,100}[\"'])input\1\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()

@@ -60,10 +60,10 @@ def base64_attachment(text: str) -> Attachment | None:
     Many a word is valid base64, and so are URLs without a scheme, DNA and the like.
     """
     try:
-        head = _decoded(text[:_HEAD].encode())
-        if _sniffed_type(head) == _UNKNOWN_TYPE:
+        content = _strict(text.encode())
+        if _sniffed_type(base64.b64decode(content[:_HEAD], validate=True)) == _UNKNOWN_TYPE:
             return None
-        return bytes_attachment(_decoded(text.encode()))
+        return bytes_attachment(base64.b64decode(content, validate=True))
     except ValueError:
         return None
 
@@ -84,7 +84,7 @@ def data_url_attachment(url: str) -> Attachment | None:
     try:
         content = url[comma + 1 :].encode()
         if parameters and parameters[-1].strip().lower() == "base64":
-            data = _decoded(content)
+            data = base64.b64decode(_strict(content), validate=True)
         elif content.count(b"%") <= _MOST_ESCAPES:
             data = urllib.parse.unquote_to_bytes(content)
         else:
@@ -94,12 +94,12 @@ def data_url_attachment(url: str) -> Attachment | None:
     return bytes_attachment(data, content_type or "text/plain")
 
 
-def _decoded(content: bytes) -> bytes:
-    """Return what base64 holds; `ValueError` where it is none."""
+def _strict(content: bytes) -> bytes:
+    """Return base64 without line breaks and spaces, escapes and the letters of URLs."""
     if b"%" in content:
         for escaped, sign in (*_ESCAPED_SIGNS, *_ESCAPED_SPACES):
             content = content.replace(escaped, sign)
-    return base64.b64decode(content.translate(_URL_SAFE_LETTERS, b" \t\r\n"), validate=True)
+    return content.translate(_URL_SAFE_LETTERS, b" \t\r\n")
 
 
 def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:
