@@ -78,7 +78,7 @@ def data_url_attachment(url: str) -> Attachment | None:
     if url[:5].lower() != "data:":
         return None
     comma = url.find(",", 0, _LONGEST_HEADER)
-    content_type, *parameters = url[5:comma].split(";")
+    content_type, *parameters = url[5 : max(5, comma)].split(";")
     if comma < 0 or (content_type and _MIME_TYPE.fullmatch(content_type) is None):
         return None
     try:

@@ -244,10 +244,12 @@ def _without_header_values(headers: Loggable) -> Loggable:
     result: list[Loggable] = []
     for header in headers:
         if isinstance(header, dict):
-            header = {**header, "value": REDACTED} if "value" in header else dict.fromkeys(header, REDACTED)
+            values = ["value"] if "value" in header else header
+            result.append({**header, **dict.fromkeys(values, REDACTED)})
         elif isinstance(header, list) and len(header) == _A_PAIR:
-            header = [header[0], REDACTED]
-        result.append(header)
+            result.append([header[0], REDACTED])
+        else:
+            result.append(header)
     return result
 
 

@@ -107,7 +107,6 @@ _ESCAPED_ENDS = tuple(tuple(b"%" + b"25" * level + end for end in (b"26", b"22",
 _LIKELY_LENGTHS = (256, 4096)
 _BASE64_OF_JSON = re.compile(rb"e[yw][\w+/=~-]{6}")
 
-_JSON_TEXT = re.compile(r"\s*[{\[]")
 _KEY_END = re.compile(rb"(\\*[\"'])\s{0,100}:\s{0,100}")
 _QUOTE = re.compile(rb"(\\*)([\"'])")
 _SCALAR = re.compile(rb"(?!(?:null|true|false)\b)[\w.+-]+")
@@ -177,10 +176,15 @@ def redact(text: str, *, keys: bool = False) -> str:
     """
     if "@" in text or ("%" in text and "40" in text):
         text = _without_passwords(text)
-    keys = keys or _JSON_TEXT.match(text) is not None
+    keys = keys or _begins_like_json(text)
     if keys or "=" in text or "%" in text or "\\" in text or "&" in text:
         return _without_named_secrets(text, keys)
     return text
+
+
+def _begins_like_json(text: str) -> bool:
+    first = text[:1]
+    return (text.lstrip()[:1] if first.isspace() else first) in ("{", "[")
 
 
 def _without_passwords(text: str) -> str:
