@@ -34,6 +34,7 @@ ONCE = frozenset(
         "patching.MethodPatcher.mark_patched",
         "patching.MethodPatcher.patch",
         "patching._renew_lock",
+        "redaction._search_table",
         "resources.completions._operations",
         "resources.llm_spans.with_llm_spans",
         "resources.reading.from_loggable",
@@ -89,6 +90,17 @@ NOT_TRACING = frozenset(
         "tracing.streams._AsyncIterator.__anext__",
         "tracing.streams._AsyncIterator.__getattr__",
         "tracing.streams._AsyncIterator.aclose",
+        # For payloads with secrets, masked errors, and chunks that are not as the applications have them.
+        "errors._lines_without_messages",
+        "genai.parts._data_modality",
+        "payloads._field_key",
+        "payloads._is_schema",
+        "payloads._reader_of.<lambda>",
+        "payloads._without_header_values",
+        "redaction._after",
+        "redaction._left_out",
+        "redaction._string_end",
+        "redaction._value_of_key",
     }
 )
 """What no application comes to."""
