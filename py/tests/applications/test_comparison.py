@@ -95,6 +95,7 @@ MEANT = (
     Row(".*", ".*/result", ANY, rewritten('sig=[^&"]+', "sig=REDACTED"), "a signature is a secret"),
     Row(".*", "error/(data|raw_response)", ANY, ABSENT, "an error is a text: its message, below the traceback"),
     Row(".*", "error/headers", ANY, ABSENT, "no header is logged"),
+    Row(".*: error-event", "error/message", ANY, ABSENT, "what a validation error echoes of its input is not logged"),
     Row(".*: (broken|error-event)", "output", ABSENT, ANY, "what came before an error is logged, too"),
     Row(".*", "input/.*image_url", {"url": ANY}, lambda own: own["url"], AS_GIVEN),
     Row(".*", "input/.*", PDF_PART, PDF_CHUNK, AS_GIVEN),
