@@ -32,7 +32,7 @@ def mask(value: Any) -> Any:
     return "masked" if isinstance(value, str | bytes | BaseAttachment) else value
 
 
-class WithoutMessages(getattr(braintrust, "SpanCustomizer", object)):
+class WithoutMessages(braintrust.SpanCustomizer):
     """Leaves of an error its type and status."""
 
     def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
