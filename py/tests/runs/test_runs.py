@@ -446,6 +446,11 @@ def weigh(grams: int) -> str:
 
 
 @server.tool()
+def ferment() -> str:
+    raise ValueError("the yeast is dead")
+
+
+@server.tool()
 def photograph() -> Image:
     return Image(data=b"bread", format="png")
 
@@ -454,24 +459,31 @@ server.run("stdio")
 """
 
 
+MCP_CALLS: list[tuple[str, Any]] = [("weigh", {"grams": 500}), ("ferment", {}), ("photograph", {})]
+
+
 @both_ways
 async def test_a_tool_of_an_mcp_server_is_a_function_of_the_run(run: Run, spans: LoggedSpans, tmp_path: Path) -> None:
-    """A real server, of which one tool answers and the other gives what the SDK refuses."""
+    """A real server, of which one tool answers, one fails, and one gives what the SDK refuses."""
     from mcp import StdioServerParameters
     from mistralai.extra.mcp.stdio import MCPClientSTDIO
 
     script = tmp_path / "server.py"
     script.write_text(MCP_SERVER)
-    turn = [calls("weigh", {"grams": 500}, "call_1"), calls("photograph", {}, "call_2")]
+    turn = [calls(name, arguments, f"call_{name}") for name, arguments in MCP_CALLS]
     client = MCPClientSTDIO(StdioServerParameters(command=sys.executable, args=["-W", "ignore", str(script)]))
     async with context_of(continue_on_fn_error=True) as context:
         await context.register_mcp_client(client)
         await run(ScriptedMistral(turn, [says("Enough.")]), context)
     rows = spans.pop_ended()
-    assert outline(rows) == ["run", "  start", "  tool: weigh", "  tool: photograph", "  append"]
-    weigh, photograph = (logged_span(row) for row in rows[2:4])
+    assert outline(rows) == ["run", "  start", "  tool: weigh", "  tool: ferment", "  tool: photograph", "  append"]
+    weigh, ferment, photograph = (logged_span(row) for row in rows[2:5])
     assert (weigh.input, weigh.output) == ({"grams": 500}, [{"type": "text", "text": "500 g of flour"}])
-    assert weigh.metadata == {"tool_type": "mcp", "tool_name": "weigh", "tool_call_id": "call_1"}
+    assert weigh.metadata == {"tool_type": "mcp", "tool_name": "weigh", "tool_call_id": "call_weigh"}
+    # The server answers a failure like a result, and so the run sends it.
+    assert str(ferment.error).startswith("Error executing tool ferment")
+    assert ferment.output == [{"type": "text", "text": ferment.error}]
+    assert weigh.error is None
     refusal = "Only supporting text tool responses for now."
     assert photograph.error == f"mistralai.extra.exceptions.MCPException: {refusal}"
     assert photograph.output == f"Error while executing photograph: {refusal}"

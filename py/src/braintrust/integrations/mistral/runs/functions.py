@@ -112,7 +112,8 @@ class _Execution:
     @guarded(fallback=None)
     def record_mcp_result(self, result: Any) -> None:
         """Know whether an MCP server reported a failure, which it returns like a result."""
-        if getattr(result, "isError", False):
+        # By either name: mcp 2 has the second.
+        if getattr(result, "isError", False) or getattr(result, "is_error", False):
             texts = (getattr(part, "text", None) for part in result.content)
             failure = "\n".join(text for text in texts if isinstance(text, str)) or "The MCP tool failed."
             self._failure = tool_error_text(failure, self._name)
