@@ -3,7 +3,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples pictures test bench new-mistral release-check clean
+.PHONY: help demo examples pictures check test bench new-mistral release-check clean
 # One environment of nox serves several targets.
 .NOTPARALLEL:
 
@@ -22,6 +22,9 @@ examples: $(READY) ## run the other examples, end to end on this machine
 
 pictures: $(READY) ## draw the demo's traces anew, for the README
 	$(NOX) --session pictures
+
+check: $(READY) ## run style, types and the tests of the newest versions: between two saves
+	$(NOX) --session lint types "test_mistral(latest)"
 
 test: $(READY) ## run every check: style, types, tests on all supported versions, overlay, demo, release
 	$(NOX)

@@ -24,7 +24,14 @@ DOCTOR = "python -m braintrust_mistral"
 UNINSTALL = "pip uninstall braintrust-mistral"
 
 # `make test` runs the first three, and the fourth in its quick form. The last one waits for the first release.
-ELSEWHERE = {"make demo", "make examples", "make test", "make bench", "pip install braintrust-mistral mistralai"}
+ELSEWHERE = {
+    "make check",
+    "make demo",
+    "make examples",
+    "make test",
+    "make bench",
+    "pip install braintrust-mistral mistralai",
+}
 
 CALL = """
 client = globals().get("client") or __import__("mistralai.client").client.Mistral(api_key="local")
