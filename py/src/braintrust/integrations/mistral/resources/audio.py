@@ -13,7 +13,7 @@ from ..media import bytes_attachment
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, is_given, to_loggable, without_none
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
-from .reading import from_loggable, request_metadata, request_reader, response_metadata, with_stream
+from .reading import finish_error, from_loggable, request_metadata, request_reader, response_metadata, with_stream
 from .usage import usage_metrics
 
 
@@ -42,11 +42,13 @@ def read_transcription(response: dict[str, Loggable]) -> Outcome:
         "language": response.get("language"),
         "finish_reason": response.get("finish_reason"),
         "segments_count": len(segments) if isinstance(segments, list) else None,
+        "segments": segments or None,
     }
     return Outcome(
         output=response.get("text"),
         metadata={**response_metadata(response), **without_none(metadata)},
         metrics=usage_metrics(response.get("usage")),
+        error=finish_error(response.get("finish_reason")),
     )
 
 
@@ -65,7 +67,8 @@ def read_speech(response: Any, request: Request) -> Outcome:
     # A stream may end before any audio: there is no file to upload.
     if data:
         output["file"] = {"file_data": attachment, "filename": attachment.reference["filename"]}
-    return Outcome(output, metrics=usage_metrics(to_loggable(fields.get("usage"))))
+    usage = to_loggable(fields.get("usage"))
+    return Outcome(output, response_metadata({"usage": usage}), usage_metrics(usage))
 
 
 @guarded(fallback="<unreadable file>")

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from ..operations import Arrival
-from .chunks import Pieces
+from .chunks import Pieces, event_data, event_fields
 
 
 class TranscriptionAccumulator:
@@ -15,23 +15,23 @@ class TranscriptionAccumulator:
         self.first_output: float | None = None
         self._text = Pieces()
         self._language: str | None = None
-        self._segments: list[Any] = []
-        # Says everything once more.
-        self._done: Any = None
+        self._segments: list[dict[str, Any]] = []
+        # Says once more what it knows.
+        self._done: dict[str, Any] = {}
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `TranscriptionStreamEvents`; types that nobody knows yet leave no trace."""
-        data = event.data
+        data = event_data(event)
         kind = data.type
         if kind == "transcription.text.delta":
             self._text.add(data.text)
         elif kind == "transcription.segment":
-            self._segments.append(data)
+            self._segments.append({**event_fields(data), "type": "transcription_segment"})
         elif kind == "transcription.language":
             self._language = data.audio_language
             return
         elif kind == "transcription.done":
-            self._done = data
+            self._done = event_fields(data)
         else:
             return
         if self.first_output is None and data.text:
@@ -39,11 +39,10 @@ class TranscriptionAccumulator:
 
     def response(self) -> Any:
         """Return the events so far as a `TranscriptionResponse`."""
-        if self._done is not None:
-            return self._done
         # Where only segments come, they are the text.
-        text = self._text.value() or "".join(segment.text for segment in self._segments)
-        return {"text": text, "language": self._language, "segments": self._segments or None}
+        text = self._text.value() or "".join(segment["text"] for segment in self._segments)
+        fields = {"text": text, "language": self._language, **self._done}
+        return {**fields, "segments": fields.get("segments") or self._segments or None}
 
     def arrivals(self) -> dict[int, Arrival]:
         """Return none: it has no children."""
@@ -60,7 +59,7 @@ class SpeechAccumulator:
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `SpeechStreamEvents`; types that nobody knows yet leave no trace."""
-        data = event.data
+        data = event_data(event)
         if data.type == "speech.audio.delta":
             if self.first_output is None and data.audio_data:
                 self.first_output = time.monotonic()

@@ -1,8 +1,10 @@
 """What a message says and what a tool is called with, while it arrives: texts in pieces, thinking, whole chunks."""
 
+import json
+import types
 from typing import Any
 
-from ..payloads import is_given
+from ..payloads import given_fields, is_given
 
 
 # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
@@ -32,6 +34,13 @@ class Pieces:
     def value(self) -> str:
         """Return the text so far."""
         return "".join([*self._joined, *self.recent])
+
+    def __bool__(self) -> bool:
+        return any(self._joined) or any(self.recent)
+
+    def ends_with(self, letter: str) -> bool:
+        """Tell whether the text so far ends with this letter; the latest piece is enough to know."""
+        return (self.recent or self._joined or [""])[-1].endswith(letter)
 
 
 class Content:
@@ -93,6 +102,24 @@ class Arguments:
             self._text.add(piece)
         elif is_given(piece):
             self._object = piece
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any came."""
+        return self._object is not None or bool(self._text)
+
+    def are_followed_by(self, piece: Any) -> bool:
+        """Tell whether a piece begins other arguments: these are whole, and two JSON objects are not one."""
+        if self._object is not None or not isinstance(piece, str):
+            return True
+        # Before anything as long as the arguments is read: a brace in front of another is rare.
+        if self._text is None or not (piece.startswith("{") and self._text.ends_with("}")):
+            return False
+        try:
+            json.loads(self._text.value())
+        except (ValueError, RecursionError):
+            return False
+        return True
 
     def value(self) -> Any:
         """Return the arguments, or `None` where none came."""
@@ -177,7 +204,7 @@ class _WholeChunk(_Chunk):
         self._content = content
 
     def finish(self) -> Any:
-        return self._content
+        return _on_the_wire(self._content)
 
 
 def _make_chunk(content: Any) -> _Chunk:
@@ -206,6 +233,25 @@ def is_empty(content: Any) -> bool:
     return not content or _text(content) == ""
 
 
+def event_data(event: Any) -> Any:
+    """Return what an event brings, by the names of its fields, also where the SDK could not validate it."""
+    data = _on_the_wire(event.data)
+    return types.SimpleNamespace(**data) if isinstance(data, dict) else data
+
+
+def event_fields(data: Any) -> dict[str, Any]:
+    """Return the fields of what an event brings that hold something, as they are."""
+    if isinstance(data, types.SimpleNamespace):
+        return {name: value for name, value in vars(data).items() if is_given(value)}
+    return given_fields(data)
+
+
+def _on_the_wire(value: Any) -> Any:
+    """Return a chunk or an event as it came: SDK 2.x and 3.x wrap those that they do not know or cannot validate."""
+    return value.raw if getattr(value, "type", None) == "UNKNOWN" and hasattr(value, "raw") else value
+
+
 def _field(value: Any, name: str) -> Any:
-    """Return a field of a chunk, which inside an unknown event is a dict."""
+    """Return a field of a chunk, which inside a wrapper or an unknown event is a dict."""
+    value = _on_the_wire(value)
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)

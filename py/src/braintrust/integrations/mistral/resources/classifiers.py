@@ -5,6 +5,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..operations import Operation, Outcome
 from ..payloads import Loggable
 from .reading import from_loggable, request_reader, response_metadata
+from .shapes import shape_messages
 from .usage import usage_metrics
 
 
@@ -15,7 +16,7 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
 
 
 # `classify_chat` of 2.x and 3.x is alone in the singular.
-_read_request = request_reader("inputs", "input")
+_read_request = request_reader("inputs", "input", shape=shape_messages)
 
 OPERATIONS = {
     method: Operation(f"mistral.classifiers.{method}", SpanTypeAttribute.LLM, _read_request, read_response)

@@ -1,7 +1,8 @@
 """Folds the chunks of a streamed chat, agents or fim completion into the response they add up to.
 
 Choices are told apart by their index, tool calls by theirs and by their ids; names and arguments of tool calls arrive
-in pieces, as texts do. Where Mistral ran tools itself, a choice has several messages, told apart by the delta's index.
+in pieces, as texts do. Where Mistral ran tools itself, a choice has several messages, told apart by the delta's index;
+some models say with each delta that the only message is the first.
 """
 
 import time
@@ -16,8 +17,8 @@ _Fields: TypeAlias = dict[str, Any]
 
 _LOGPROBS = frozenset({"logprobs", "prompt_logprobs"})
 
-# What the SDK's models make of a tool call without an id.
-_NO_ID = "null"
+# What the SDK's models make of a tool call without an id, and what some models send after the first piece.
+_NO_IDS = ("null", "")
 
 
 class CompletionAccumulator:
@@ -90,15 +91,14 @@ class CompletionAccumulator:
 class _Choice:
     """One choice while its chunks arrive."""
 
-    __slots__ = ("_fields", "_has_several", "_latest", "_logprobs", "_messages")
+    __slots__ = ("_fields", "_latest", "_logprobs", "_messages")
 
     def __init__(self) -> None:
         self._fields: _Fields = {}
         self._logprobs: dict[str, list[Any]] = {}
-        # By the delta's index, which only the deltas of several messages have, and not all of those.
+        # By the delta's index. Not all deltas of several messages have one, and some models' of a single one do.
         self._messages: dict[int, _Message] = {}
         self._latest = 0
-        self._has_several = False
 
     def add(self, choice: Any, now: float) -> "_Message":
         """Fold what one chunk brings for this choice, and return the message that it went to."""
@@ -109,7 +109,6 @@ class _Choice:
         self._fields.update(fields)
         if "index" in delta:
             self._latest = delta.pop("index")
-            self._has_several = True
         message = self._messages.get(self._latest)
         if message is None:
             message = self._messages[self._latest] = _Message()
@@ -124,7 +123,7 @@ class _Choice:
         """Return the choice in plain form."""
         messages = [message.finish() for message in self._in_order()]
         logprobs = {name: {"content": tokens} for name, tokens in self._logprobs.items()}
-        if self._has_several:
+        if len(messages) > 1:
             return {**self._fields, **logprobs, "messages": messages}
         # None, where its chunks could not be read.
         return {**self._fields, **logprobs, "message": next(iter(messages), None)}
@@ -183,17 +182,28 @@ class _Message:
         return fields
 
     def _add_call(self, piece: Any, place: int, now: float) -> None:
+        """Fold a piece into the call that it belongs to, or begin one with it.
+
+        Pieces belong together by their index, or their place in the delta where they have none; within that by their
+        ids, where both have one. Of pieces with neither, one that names a function after the arguments of the call
+        before begins the next call.
+        """
         fields = given_fields(piece)
-        call_id, index = fields.get("id", _NO_ID), fields.get("index", place)
+        if fields.get("id") in _NO_IDS:
+            del fields["id"]
+        call_id, index = fields.get("id"), fields.get("index", place)
         call = self._open.get(index)
-        if call_id != _NO_ID and (call is None or call.id != _NO_ID):
-            call = self._open.get(call_id)
+        if call_id is not None:
+            if call is None or call.id is not None:
+                call = self._open.get(call_id)
+        elif call is not None and "index" not in fields and call.is_followed_by(piece.function):
+            call = None
         if call is None:
             call = _ToolCall(piece.type, now)
             self.calls.append(call)
         call.add(fields, now)
         self._open[index] = call
-        if call.id != _NO_ID:
+        if call.id is not None:
             self._open[call.id] = call
 
 
@@ -210,18 +220,24 @@ class _ToolCall:
         self._arguments = Arguments()
 
     @property
-    def id(self) -> str:
-        """Its id, as far as it is known."""
-        return self._fields.get("id", _NO_ID)
+    def id(self) -> str | None:
+        """Its id, if it is known."""
+        return self._fields.get("id")
+
+    def is_followed_by(self, function: Any) -> bool:
+        """Tell whether a piece that could belong to this call or another names the function of another."""
+        if not function.name or not self._arguments.has_begun:
+            return False
+        # A name may be repeated on each piece.
+        return function.name != self._name.value() or self._arguments.are_followed_by(function.arguments)
 
     def add(self, fields: _Fields, now: float) -> None:
         """Fold the fields of one piece."""
         self.arrival = Arrival(self.arrival.first, now)
         function = fields.pop("function")
-        self._name.add(function.name)
+        if function.name != self._name.value():
+            self._name.add(function.name)
         self._arguments.add(function.arguments)
-        if fields.get("id") == _NO_ID:
-            del fields["id"]
         self._fields.update(fields)
 
     def finish(self) -> _Fields:

@@ -9,7 +9,8 @@ from braintrust.span_types import SpanTypeAttribute
 from ..operations import Child, Operation, Outcome, Request, RequestReader
 from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
 from .completion_stream import CompletionAccumulator
-from .reading import from_loggable, request_metadata, request_reader, response_metadata, with_stream
+from .reading import finish_error, from_loggable, request_metadata, request_reader, response_metadata, with_stream
+from .shapes import shape_choices, shape_messages
 from .usage import usage_metrics
 
 
@@ -22,12 +23,14 @@ def read_fim_request(arguments: Mapping[str, Any]) -> Request:
 @from_loggable
 def read_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a `ChatCompletionResponse` logs."""
-    choices = response.get("choices")
+    choices = shape_choices(response.get("choices"))
+    errors = (finish_error(choice.get("finish_reason")) for choice in only_dicts(choices))
     return Outcome(
         output=choices,
         metadata=response_metadata(response),
         metrics=usage_metrics(response.get("usage")),
         children=list(_children(only_dicts(choices))),
+        error=next(filter(None, errors), None),
     )
 
 
@@ -71,10 +74,12 @@ def _operations(resource: str, read_request: RequestReader) -> dict[str, Operati
     }
 
 
-CHAT = _operations("chat", request_reader("messages"))
+_READ_MESSAGES = request_reader("messages", shape=shape_messages)
+
+CHAT = _operations("chat", _READ_MESSAGES)
 """The traced methods of `client.chat`; `parse` and `parse_stream` go through them."""
 
-AGENTS = _operations("agents", request_reader("messages"))
+AGENTS = _operations("agents", _READ_MESSAGES)
 """The traced methods of `client.agents`."""
 
 FIM = _operations("fim", read_fim_request)

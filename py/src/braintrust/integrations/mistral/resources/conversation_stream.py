@@ -6,13 +6,12 @@ tells the chunks of a message apart.
 """
 
 import time
-import types
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from ..operations import Arrival
 from ..payloads import is_given
-from .chunks import MOST_PIECES, Arguments, Content, is_empty
+from .chunks import MOST_PIECES, Arguments, Content, event_data, is_empty
 
 
 _Fields: TypeAlias = dict[str, Any]
@@ -43,7 +42,7 @@ class ConversationAccumulator:
                     content.text.join()
                 message.last = data
                 return
-        self._add(data)
+        self._add(event_data(event))
 
     def response(self) -> _Fields:
         """Return the events so far as a `ConversationResponse` in plain form, with the SDK's chunks inside.
@@ -65,10 +64,6 @@ class ConversationAccumulator:
 
     def _add(self, data: Any) -> None:
         kind = data.type
-        if kind == "UNKNOWN":
-            # SDK 2.x and 3.x wrap what they cannot validate; a known event with a new kind of chunk is one of these.
-            data = types.SimpleNamespace(**data.raw)
-            kind = data.type
         if kind == "conversation.response.started":
             self._fields["conversation_id"] = data.conversation_id
         elif kind == "conversation.response.done":
@@ -124,7 +119,8 @@ class _Entry:
 
     def _copy(self, name: str, data: Any, to: str | None = None) -> None:
         value = getattr(data, name, None)
-        if is_given(value):
+        # Later pieces may name nothing any more.
+        if is_given(value) and (value != "" or name not in self.fields):
             self.fields[to or name] = value
 
 

@@ -15,6 +15,7 @@ from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, witho
 from .conversation_stream import ConversationAccumulator
 from .llm_spans import with_llm_spans
 from .reading import error_text, from_loggable, request_metadata, unix_time, with_stream
+from .shapes import shape_entries
 from .usage import usage_metrics
 
 
@@ -26,14 +27,14 @@ _TOOL_FAILURE = "Error executing tool"
 def read_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
     metadata = request_metadata(arguments, {"inputs"})
-    inputs = to_loggable(arguments.get("inputs"))
+    inputs = shape_entries(to_loggable(arguments.get("inputs")))
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
 @from_loggable
 def read_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a `ConversationResponse` logs."""
-    outputs = response.get("outputs")
+    outputs = shape_entries(response.get("outputs"))
     conversation_id = response.get("conversation_id")
     usage = response.get("usage")
     model: Loggable = None
@@ -69,7 +70,10 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 @from_loggable
 def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
-    return Outcome(response, without_none({name: response.get(name) for name in ("object", "model", "agent_id")}))
+    shaped = {name: shape_entries(response[name]) for name in ("entries", "messages") if name in response}
+    return Outcome(
+        {**response, **shaped}, without_none({name: response.get(name) for name in ("object", "model", "agent_id")})
+    )
 
 
 def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[ToolCallUpdate]:

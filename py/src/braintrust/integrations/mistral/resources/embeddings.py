@@ -6,7 +6,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
-from .reading import request_reader, response_metadata
+from .reading import request_reader, response_metadata, with_requested_model
 from .usage import usage_metrics
 
 
@@ -21,7 +21,8 @@ def read_response(response: Any, request: Request) -> Outcome:
         "first_index": to_loggable(getattr(first, "index", None)),
     }
     about = {name: to_loggable(getattr(response, name, None)) for name in ("id", "object", "model", "usage")}
-    return Outcome(without_none(output), response_metadata(about), usage_metrics(about["usage"]))
+    outcome = Outcome(without_none(output), response_metadata(about), usage_metrics(about["usage"]))
+    return with_requested_model(outcome, request)
 
 
 OPERATIONS = {

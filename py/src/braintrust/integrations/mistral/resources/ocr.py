@@ -8,6 +8,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
 from .reading import from_loggable, request_metadata
+from .shapes import shape_chunk
 from .usage import usage_metrics
 
 
@@ -17,7 +18,7 @@ def read_request(arguments: Mapping[str, Any]) -> Request:
     metadata = request_metadata(arguments, {"document"})
     if isinstance(document, dict):
         metadata["document_type"] = document.get("type")
-    return Request({"document": document}, without_none(metadata))
+    return Request({"document": shape_chunk(document)}, without_none(metadata))
 
 
 @from_loggable

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import api_error_text
 from ..operations import Outcome, Request, RequestReader, ResponseReader
 from ..payloads import Loggable, is_given, to_loggable, without_none
+from .shapes import shape_parameter
 
 
 _RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
@@ -19,17 +20,31 @@ def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseRea
     @functools.wraps(read)
     def read_any(response: Any, request: Request) -> Outcome:
         fields = to_loggable(response)
-        return read(fields) if isinstance(fields, dict) else Outcome(output=fields)
+        return with_requested_model(read(fields), request) if isinstance(fields, dict) else Outcome(output=fields)
 
     return read_any
 
 
-def request_reader(*content: str) -> RequestReader:
-    """Return a reader of requests that have their content in one argument: the first of these names that was given."""
+def with_requested_model(outcome: Outcome, request: Request) -> Outcome:
+    """Return the outcome with the model that was asked for as well, where another one answered.
+
+    A model that was renamed answers under its new name.
+    """
+    metadata, requested = outcome.metadata or {}, request.metadata.get("model")
+    if requested is None or metadata.get("model") in (None, requested):
+        return outcome
+    return outcome._replace(metadata={**metadata, "requested_model": requested})
+
+
+def request_reader(*content: str, shape: Callable[[Loggable], Loggable] | None = None) -> RequestReader:
+    """Return a reader of requests that have their content in one argument: the first of these names that was given.
+
+    `shape` makes of the loggable content what is logged.
+    """
 
     def read_request(arguments: Mapping[str, Any]) -> Request:
-        value = next((arguments[name] for name in content if name in arguments), None)
-        return Request(to_loggable(value), request_metadata(arguments, {*content}))
+        value = to_loggable(next((arguments[name] for name in content if name in arguments), None))
+        return Request(value if shape is None else shape(value), request_metadata(arguments, {*content}))
 
     return read_request
 
@@ -53,8 +68,9 @@ def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[st
     metadata: dict[str, Loggable] = {"provider": "mistral"}
     for name, value in arguments.items():
         if name not in content and is_given(value):
-            metadata["request_metadata" if name == "metadata" else name] = to_loggable(value, name)
-    return metadata
+            parameter = shape_parameter(name, to_loggable(value, name))
+            metadata["request_metadata" if name == "metadata" else name] = parameter
+    return without_none(metadata)
 
 
 def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
@@ -64,6 +80,11 @@ def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
     if isinstance(usage, dict) and usage.get("service_tier") is not None:
         metadata["usage_service_tier"] = usage["service_tier"]
     return metadata
+
+
+def finish_error(finish_reason: Loggable) -> str | None:
+    """Return the error of an answer that the model stopped writing because of one; no more is known of it."""
+    return "finish_reason: error" if finish_reason == "error" else None
 
 
 def error_text(error: Loggable) -> str | None:

@@ -29,7 +29,7 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
         },
         metrics=usage_metrics(response.get("usage")),
         children=children,
-        error=error_text(response.get("error")),
+        error=error_text(response.get("error")) or ("status: failed" if response.get("status") == "failed" else None),
     )
 
 

@@ -11,7 +11,8 @@ from ..faults import guarded
 from ..operations import Child, Outcome, Request, ToolCallKey
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable, to_loggable, without_none
-from ..resources.reading import request_metadata
+from ..resources.reading import request_metadata, with_requested_model
+from ..resources.shapes import shape_entries
 from ..tracing.arguments import own_arguments
 from ..tracing.run_state import RunState
 from ..tracing.spans import CallSpan, is_tracing
@@ -35,7 +36,7 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
         **without_none({name: to_loggable(getattr(context, name, None)) for name in _CONTEXT_FIELDS}),
         "stream": stream,
     }
-    return Request(to_loggable(arguments.get("inputs")), metadata)
+    return Request(shape_entries(to_loggable(arguments.get("inputs"))), metadata)
 
 
 def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
@@ -50,7 +51,8 @@ def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
         metadata = without_none({name: metadata.get(name, about.get(name)) for name in ("conversation_id", "model")})
         for name, count in turn.metrics.items():
             metrics[name] = metrics.get(name, 0) + count
-    return Outcome(output, metadata, metrics, error=turns[-1].error if turns else None)
+    outcome = Outcome(output, metadata, metrics, error=turns[-1].error if turns else None)
+    return with_requested_model(outcome, request)
 
 
 class Run:
