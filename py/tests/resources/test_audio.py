@@ -35,7 +35,13 @@ WAV = b"RIFF\x24\x00\x00\x00WAVEfmt "
 # --- transcriptions ---
 
 
-SEGMENT: Json = {"type": "transcription_segment", "text": " Bread rises.", "start": 0.5, "end": 2.5}
+SEGMENT: Json = {
+    "type": "transcription_segment",
+    "text": " Bread rises.",
+    "start": 0.5,
+    "end": 2.5,
+    "speaker_id": "speaker_1",
+}
 TRANSCRIPT: Json = {
     "model": "voxtral-mini-2602",
     "text": " Bread rises.",
@@ -69,6 +75,8 @@ def test_a_transcription_is_logged_with_its_recording(call_method: CallMethod, s
             "timestamp_granularities": ["segment"],
             "language": "en",
             "segments_count": 1,
+            "segments": [SEGMENT],
+            "requested_model": "voxtral-mini-latest",
         },
         metrics={
             "prompt_audio_seconds": 3,
@@ -86,7 +94,7 @@ def test_a_transcription_is_logged_with_its_recording(call_method: CallMethod, s
 def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeClient) -> None:
     body = {"model": "voxtral-mini-2602", "text": "", "language": None, "usage": {}}
     client = make_client(lambda request: answer(body))
-    client.audio.transcriptions.complete(model="voxtral-mini-latest", file_id="file1")
+    client.audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
     (call,) = logged_calls(spans.pop())
     assert (call.output, call.metrics) == ("", {"duration": ANY})
     assert call.metadata == {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False}

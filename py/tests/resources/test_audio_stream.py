@@ -34,9 +34,10 @@ TRANSCRIPT: Json = {
     "model": "voxtral-mini-2602",
     "text": "Bread rises.",
     "language": "en",
-    "segments": [{"text": "Bread rises.", "start": 0.5, "end": 2.5}],
+    "segments": [{"type": "transcription_segment", "text": "Bread rises.", "start": 0.5, "end": 2.5}],
     "usage": {"prompt_audio_seconds": 3, **USAGE},
 }
+SEGMENT = "transcription.segment"
 LANGUAGE: Json = {"type": "transcription.language", "audio_language": "en"}
 DONE: Json = {"type": "transcription.done", **TRANSCRIPT}
 SPOKEN: Json = {"type": "speech.audio.done", "usage": USAGE}
@@ -49,7 +50,7 @@ def text(piece: str) -> Json:
 
 def segment(piece: str) -> Json:
     """Return an event that brings a segment of a transcription."""
-    return {"type": "transcription.segment", "text": piece, "start": 0.5, "end": 2.5}
+    return {"type": SEGMENT, "text": piece, "start": 0.5, "end": 2.5}
 
 
 def audio(piece: bytes) -> Json:
@@ -107,7 +108,13 @@ TRANSCRIPTION = Surface(
         2: {"output": "Bread", "metadata": {"language": "en"}, "metrics": {"time_to_first_token": ANY}},
         5: {
             "output": "Bread rises.",
-            "metadata": {"model": "voxtral-mini-2602", "language": "en", "segments_count": 1},
+            "metadata": {
+                "model": "voxtral-mini-2602",
+                "requested_model": "voxtral-mini-latest",
+                "language": "en",
+                "segments_count": 1,
+                "segments": TRANSCRIPT["segments"],
+            },
             "metrics": {"time_to_first_token": ANY, "prompt_audio_seconds": 3, **TOKENS},
         },
     },
@@ -235,14 +242,16 @@ def test_a_transcription_that_broke_off_anywhere_is_the_text_the_language_and_th
     by_kind: dict[str, list[Any]] = {}
     for event in events:
         by_kind.setdefault(event["type"].rpartition(".")[2], []).append(event.get("text", event.get("audio_language")))
-    texts, segments = "".join(by_kind.get("delta", [])), by_kind.get("segment", [])
+    texts, segments = "".join(by_kind.get("delta", [])), [event for event in events if event["type"] == SEGMENT]
     metadata: Json = {}
     if "language" in by_kind:
         metadata["language"] = by_kind["language"][-1]
     if segments:
         metadata["segments_count"] = len(segments)
+        metadata["segments"] = [{**event, "type": "transcription_segment"} for event in segments]
     accumulator = transcribed(events)
-    assert read_transcription(accumulator.response(), Request()) == Outcome(texts or "".join(segments), metadata)
+    texts = texts or "".join(event["text"] for event in segments)
+    assert read_transcription(accumulator.response(), Request()) == Outcome(texts, metadata)
     assert (accumulator.first_output is not None) == any(event.get("text") for event in events)
 
 

@@ -57,6 +57,7 @@ def test_the_texts_are_logged_and_the_vectors_counted(call_method: CallMethod, s
             "object": "list",
             # Which of the models behind the name it was.
             "model": "mistral-embed-2312",
+            "requested_model": "mistral-embed",
         },
         metrics={"prompt_tokens": 7, "completion_tokens": 0, "tokens": 7, "duration": ANY},
         error=None,

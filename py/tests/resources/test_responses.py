@@ -98,7 +98,7 @@ def test_a_response_is_its_items_and_what_it_says_about_itself() -> None:
         {
             "prompt_tokens": 7,
             "prompt_cached_tokens": 4,
-            "prompt_cache_write_tokens": 0,
+            "prompt_cache_creation_tokens": 0,
             "completion_tokens": 2,
             "completion_reasoning_tokens": 1,
             "tokens": 9,

@@ -39,6 +39,10 @@ class Request(NamedTuple):
     metadata: Mapping[str, Loggable] = MappingProxyType({})
     tool_call_updates: Sequence[ToolCallUpdate] = ()
 
+    def built_from(self, prompt: Loggable) -> "Request":
+        """Return the request with the Braintrust prompt that its arguments were built from, if there is one."""
+        return self if prompt is None else self._replace(metadata={**self.metadata, "prompt": prompt})
+
 
 class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.

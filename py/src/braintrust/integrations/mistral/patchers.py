@@ -11,6 +11,7 @@ from .operations import Operation
 from .patching import MethodPatcher, Wrapper, traced_class
 from .resources import audio, classifiers, completions, conversations, embeddings, ocr, responses
 from .runs import runs
+from .tracing import parsing
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -22,7 +23,7 @@ class Resource(NamedTuple):
         module: the module of its class, in `mistralai` (1.x) and in `mistralai.client` (2.x and 3.x).
         class_name: the name of its class.
         operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
-        wrappers: those of traced methods that have no such twin, by name.
+        wrappers: those of its other methods, by name.
     """
 
     path: str
@@ -40,7 +41,7 @@ class Resource(NamedTuple):
 
 
 RESOURCES = (
-    Resource("chat", "chat", "Chat", completions.CHAT),
+    Resource("chat", "chat", "Chat", completions.CHAT, parsing.WRAPPERS),
     Resource("agents", "agents", "Agents", completions.AGENTS),
     Resource("fim", "fim", "Fim", completions.FIM),
     Resource("embeddings", "embeddings", "Embeddings", embeddings.OPERATIONS),

@@ -71,9 +71,8 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     shaped = {name: shape_entries(response[name]) for name in ("entries", "messages") if name in response}
-    return Outcome(
-        {**response, **shaped}, without_none({name: response.get(name) for name in ("object", "model", "agent_id")})
-    )
+    metadata = {name: response.get(name) for name in ("object", "model", "agent_id")}
+    return Outcome({**response, **shaped}, without_none(metadata))
 
 
 def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[ToolCallUpdate]:

@@ -53,9 +53,13 @@ def shape_chunk(chunk: Loggable) -> Loggable:
 def shape_messages(messages: Loggable) -> Loggable:
     """Return chat messages with their media, and with the arguments of their tool calls as JSON text."""
     if isinstance(messages, list):
-        # Moderation takes several conversations at once.
+        # Moderation takes several conversations at once, classification as objects.
         return [shape_messages(message) for message in messages]
-    return _message(messages) if isinstance(messages, dict) else messages
+    if not isinstance(messages, dict):
+        return messages
+    if "messages" in messages:
+        return {**messages, "messages": shape_messages(messages["messages"])}
+    return _message(messages)
 
 
 def shape_entries(entries: Loggable) -> Loggable:

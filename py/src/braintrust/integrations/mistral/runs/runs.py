@@ -13,7 +13,7 @@ from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable, to_loggable, without_none
 from ..resources.reading import request_metadata, with_requested_model
 from ..resources.shapes import shape_entries
-from ..tracing.arguments import own_arguments
+from ..tracing.arguments import own_arguments, pop_prompt
 from ..tracing.run_state import RunState
 from ..tracing.spans import CallSpan, is_tracing
 from ..tracing.streams import StreamLifecycle
@@ -72,13 +72,14 @@ class Run:
         method: Callable[..., Any],
         positional: Sequence[Any],
         named: Mapping[str, Any],
+        prompt: Loggable,
     ) -> "Run | None":
         """Open the span of a run, or return `None` where nobody would see it, or another span is that run's."""
         if is_traced_outside(resource) or not is_tracing():
             return None
         FunctionsPatcher.patch_once()
         arguments = _arguments(method, positional, named)
-        run = cls(name, _read_request(arguments, stream=name == "run_stream"))
+        run = cls(name, _read_request(arguments, stream=name == "run_stream").built_from(prompt))
         run.add_decisions(arguments)
         return run
 
@@ -168,7 +169,8 @@ class RunStream(ObjectProxy):
 
 async def trace_run(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Trace a call of `run_async`."""
-    run = Run.begin("run", instance, wrapped, args, kwargs)
+    prompt = pop_prompt(kwargs)
+    run = Run.begin("run", instance, wrapped, args, kwargs, prompt)
     if run is None:
         return await wrapped(*args, **kwargs)
     try:
@@ -186,7 +188,8 @@ async def trace_run_stream(
     wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Trace a call of `run_stream_async`."""
-    run = Run.begin("run_stream", instance, wrapped, args, kwargs)
+    prompt = pop_prompt(kwargs)
+    run = Run.begin("run_stream", instance, wrapped, args, kwargs, prompt)
     if run is None:
         return await wrapped(*args, **kwargs)
     try:

@@ -6,6 +6,9 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..faults import guarded
+from ..payloads import Loggable, to_loggable
+
 
 # They tell the SDK how to send a request; the last may hold keys.
 _TRANSPORT_SETTINGS = frozenset({"retries", "server_url", "timeout_ms", "http_headers"})
@@ -25,6 +28,21 @@ def own_arguments(
         for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
         if name not in _TRANSPORT_SETTINGS and (parameters is None or name in parameters)
     }
+
+
+def pop_prompt(named: dict[str, Any]) -> Loggable:
+    """Take `span_info` out of the arguments of a call, and return which prompt it says they were built from.
+
+    `build()` of a Braintrust prompt puts it there, and no API knows it. `None` where it is not there, or names none.
+    """
+    return None if "span_info" not in named else _prompt(named.pop("span_info"))
+
+
+@guarded(fallback=None)
+def _prompt(span_info: Any) -> Loggable:
+    fields = to_loggable(span_info)
+    metadata = fields.get("metadata") if isinstance(fields, dict) else None
+    return metadata.get("prompt") if isinstance(metadata, dict) else None
 
 
 # By function, and only as long as that is there: an application may decorate a method anew for each request.

@@ -7,7 +7,9 @@ from typing import Any
 from ..faults import guarded
 from ..operations import Accumulator, Operation, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
-from .arguments import own_arguments
+from ..payloads import Loggable
+from . import parsing
+from .arguments import own_arguments, pop_prompt
 from .run_state import current_run
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
@@ -23,7 +25,8 @@ def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs)
+        prompt = pop_prompt(kwargs)
+        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
@@ -41,7 +44,8 @@ def traced_async(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of an async method."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs)
+        prompt = pop_prompt(kwargs)
+        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -92,12 +96,17 @@ class TracedCall:
     @classmethod
     @guarded(fallback=None)
     def begin(
-        cls, operation: Operation, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
+        cls,
+        operation: Operation,
+        resource: Any,
+        method: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        prompt: Loggable,
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
         if is_traced_outside(resource) or not is_tracing():
             return None
-        return cls(operation, resource, _read_request(operation, method, arguments))
+        return cls(operation, resource, _read_request(operation, method, arguments).built_from(prompt))
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -107,6 +116,7 @@ class TracedCall:
     @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
         """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
+        parsing.answered(self._span)
         try:
             make_accumulator = self._make_accumulator
             if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):

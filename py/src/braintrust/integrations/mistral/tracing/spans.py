@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
@@ -114,6 +114,17 @@ class CallSpan:
         else:
             handover.hand_over(finish)
 
+    @guarded(fallback=None)
+    def log_error(self, error: BaseException) -> None:
+        """Log what the caller saw after the call was over and its span closed."""
+        if self._process != os.getpid():
+            return
+        log = functools.partial(self._log_error, error)
+        if handover.may_log():
+            log()
+        else:
+            handover.hand_over(log)
+
     def _finish(
         self, read_outcome: Callable[[], Outcome], end: float, error: BaseException | None, first_output: float | None
     ) -> None:
@@ -140,17 +151,20 @@ class CallSpan:
     def _log(
         self, outcome: Outcome, end: float, error: BaseException | None, first_output: float | None
     ) -> Literal[True]:
-        metadata, metrics = outcome.metadata, {**outcome.metrics, "end": end, "duration": end - self._start}
+        metrics = {**outcome.metrics, "end": end, "duration": end - self._start}
         if first_output is not None:
             metrics["time_to_first_token"] = first_output
-        message = outcome.error
+        event: dict[str, Any] = {"metadata": outcome.metadata, "error": outcome.error}
         if error is not None:
-            if _is_cancellation(error):
-                metadata = {**(metadata or {}), "cancelled": True}
-            elif not _is_pause(error):
-                message = _error_text(error)
-        self._span.log(output=outcome.output, metadata=metadata, metrics=metrics, error=message)
+            event = _with_error(event, error)
+        self._span.log(output=outcome.output, metrics=metrics, **event)
         return True
+
+    @guarded(fallback=None)
+    def _log_error(self, error: BaseException) -> None:
+        event = _with_error({}, error)
+        if event:
+            self._span.log(**event)
 
     def _time_of_day(self, seconds: float) -> float:
         """Return a time of `time.monotonic` in Unix seconds, by the clock as it was when the call began."""
@@ -192,6 +206,13 @@ def _first_known(server_time: float | None, shift: float, arrival: float | None,
 @guarded(fallback=Outcome())
 def _read(read_outcome: Callable[[], Outcome]) -> Outcome:
     return read_outcome()
+
+
+def _with_error(event: dict[str, Any], error: BaseException) -> dict[str, Any]:
+    """Return what a span logs, with what the caller saw."""
+    if _is_cancellation(error):
+        return {**event, "metadata": {**(event.get("metadata") or {}), "cancelled": True}}
+    return event if _is_pause(error) else {**event, "error": _error_text(error)}
 
 
 def _is_pause(error: BaseException) -> bool:
