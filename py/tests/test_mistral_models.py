@@ -32,7 +32,7 @@ from tests.conftest import (
     consume_async,
     only_call,
 )
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, parsed_by_sdk
+from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, expected_models, logged_calls, parsed_by_sdk
 from tests.helpers.wire import Json, completed
 
 
@@ -70,7 +70,8 @@ def expected_call(
     usage = response.get("usage") or response.get("usage_info") or {}
     parameters = {key: value for key, value in arguments.items() if key not in content}
     about = {"usage_service_tier": usage.get("service_tier"), **metadata}
-    for key in ("id", "object", "model", "created", "created_at", "status"):
+    about |= expected_models(parameters, response.get("model"))
+    for key in ("id", "object", "created", "created_at", "status"):
         about[key] = response.get(key, parameters.get(key))
     times = {"duration": ANY, "time_to_first_token": ANY} if first_token else {"duration": ANY}
     return LoggedSpan(

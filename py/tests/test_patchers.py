@@ -23,6 +23,8 @@ METHODS = (
     ("mistral.chat.complete_async", "chat.Chat.complete_async"),
     ("mistral.chat.stream", "chat.Chat.stream"),
     ("mistral.chat.stream_async", "chat.Chat.stream_async"),
+    ("mistral.chat.parse", "chat.Chat.parse"),
+    ("mistral.chat.parse_async", "chat.Chat.parse_async"),
     ("mistral.agents.complete", "agents.Agents.complete"),
     ("mistral.agents.complete_async", "agents.Agents.complete_async"),
     ("mistral.agents.stream", "agents.Agents.stream"),

@@ -128,7 +128,7 @@ def expected_call(
         "provider": "mistral",
         "stream": streamed,
         **request,
-        "model": next((entry["model"] for entry in outputs or () if "model" in entry), request.get("model")),
+        **expected_models(request, next((entry["model"] for entry in outputs or () if "model" in entry), None)),
         "conversation_id": response.get("conversation_id", request.get("conversation_id")),
         "object": response.get("object"),
         "connectors": usage.pop("connectors", None),
@@ -148,6 +148,14 @@ def expected_call(
         seconds=ANY,
         children=tuple(_expected_children(outputs or [], results, approvals)),
     )
+
+
+def expected_models(request: Mapping[str, Any], answered: Any) -> Json:
+    """Return the models that a span names: the one that answered, and where it is another, the one that was asked."""
+    requested = request.get("model")
+    if answered is None or requested in (None, answered):
+        return {"model": answered or requested}
+    return {"model": answered, "requested_model": requested}
 
 
 def _expected_children(

@@ -21,6 +21,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
+HAS_WRAPPERS = hasattr(models, "UnknownContentChunk")
 KEEPS_LOGPROBS = "logprobs" in models.ChatCompletionChoice.model_fields
 KEEPS_MESSAGES = "messages" in models.ChatCompletionChoice.model_fields
 
@@ -142,7 +143,93 @@ def test_content_may_be_chunks_and_strings_in_turn(contents: list[Any], content:
     assert content_of(*contents) == content
 
 
+@pytest.mark.skipif(not HAS_WRAPPERS, reason="mistralai 1.x refuses chunks that it does not know")
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"type": "hologram", "depth": 3},
+        # Known chunks that the SDK could not validate.
+        {"type": "image_url", "image_url": 3},
+    ],
+)
+def test_a_chunk_that_the_sdk_does_not_know_is_what_was_on_the_wire(unknown: Json) -> None:
+    delta = parsed(chunk(choice({"content": [unknown]}))).data.choices[0].delta
+    assert delta.content[0].type == "UNKNOWN"
+    assert content_of("a", [unknown], [unknown, text("b")]) == [text("a"), unknown, unknown, text("b")]
+    answered = {**IDENTITY, "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": [unknown]}}]}
+    whole: Any = read_response(models.ChatCompletionResponse.model_validate({**answered, "usage": {}}), Request())
+    streamed: Any = FOLDING.logged([chunk(choice({"content": [unknown]}))])
+    assert streamed.output[0]["message"]["content"] == whole.output[0]["message"]["content"]
+
+
+@pytest.mark.skipif(not HAS_WRAPPERS, reason="mistralai 1.x refuses chunks that it does not know")
+def test_thinking_with_a_part_that_the_sdk_does_not_know_goes_on() -> None:
+    unknown = {"type": "hologram", "depth": 3}
+    parts = [[{"type": "thinking", "thinking": [part]}] for part in (text("a"), unknown, text("b"))]
+    assert content_of(*parts) == [{"type": "thinking", "thinking": [text("a"), unknown, text("b")]}]
+
+
+def test_a_text_after_an_empty_citation_goes_on_in_the_middle_of_json() -> None:
+    citation = {"type": "reference", "reference_ids": []}
+    assert content_of('{"a": ', [citation, text("1")], "}") == [text('{"a": '), citation, text("1}")]
+
+
+def test_thinking_turns_to_the_answer_within_one_delta_and_later_says_that_it_is_closed() -> None:
+    closed = {**thinking("b"), "closed": True}
+    assert content_of([thinking("a")], [closed, text("c")], "d") == [{**thinking("ab"), "closed": True}, text("cd")]
+
+
+# What a model may send for nothing
+
+
+def test_empty_chunks_and_padding_change_nothing() -> None:
+    padded = chunk(choice({"content": "Rye."}, finish_reason="stop"), usage={"total_tokens": 3}, p="abcdef")
+    assert folded(chunk(usage=None), padded, chunk(usage=None)) == folded(padded)
+
+
+def test_a_stream_of_empty_texts_is_an_empty_text() -> None:
+    assert content_of("", "", "") == ""
+    assert seen_at(*((float(n), chunk(choice({"content": ""}))) for n in range(3))).first_output is None
+
+
 # Tool calls
+
+
+def test_later_pieces_may_have_an_empty_id_and_an_empty_name() -> None:
+    later = {"id": "", "index": 0}
+    assert calls_of(
+        [piece("", "bake", id="chatcmpl-tool-0123456789", index=0)],
+        [piece('{"flour": ', **later)],
+        [piece('"rye"}', **later)],
+    ) == [piece('{"flour": "rye"}', "bake", id="chatcmpl-tool-0123456789", index=0, **TYPE)]
+
+
+@pytest.mark.parametrize("identity", [{"index": 0}, {"id": "call1"}, {}])
+def test_a_name_that_is_repeated_on_each_piece_is_one(identity: Json) -> None:
+    cut = ["", '{"flour": {"kind": "rye"}, ', '"oven": ', '{"degrees": 240}', "}"]
+    assert calls_of(*([piece(part, "get_weather", **identity)] for part in cut)) == [
+        piece("".join(cut), "get_weather", **identity, **TYPE)
+    ]
+
+
+@pytest.mark.parametrize("other", ["bake", "taste"])
+@pytest.mark.parametrize("identity", [{}, {"id": "null"}, {"id": ""}])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [('{"a": 1}', '{"a": 2}'), ("{}", "{}"), ({"a": 1}, {"a": 2}), ({}, {}), ('{"a": {"b": "}"}}', "{}")],
+)
+def test_whole_calls_one_a_delta_are_several_without_an_id_and_an_index(
+    first: Any, second: Any, identity: Json, other: str
+) -> None:
+    assert calls_of([piece(first, "bake", **identity)], [piece(second, other, **identity)]) == [
+        piece(first, "bake", **TYPE),
+        piece(second, other, **TYPE),
+    ]
+
+
+def test_braces_inside_of_a_text_begin_no_other_call() -> None:
+    cut = ['{"code": "function() {', "}", '{"', "}"]
+    assert calls_of(*([piece(part, "run")] for part in cut)) == [piece("".join(cut), "run", **TYPE)]
 
 
 def test_pieces_of_calls_may_alternate_and_come_together() -> None:
@@ -185,6 +272,15 @@ def test_a_call_has_the_id_that_any_of_its_pieces_brings(ids: list[str | None]) 
 
 
 # Several messages
+
+
+@has_several_messages
+def test_deltas_that_all_belong_to_the_first_message_are_of_one() -> None:
+    (only,) = folded(
+        chunk(choice({"role": "assistant", "content": "", "index": 0})),
+        chunk(choice({"content": "Rye.", "index": 0}, finish_reason="stop")),
+    )["choices"]
+    assert only == {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Rye."}}
 
 
 @has_several_messages
@@ -465,8 +561,12 @@ def test_whatever_had_arrived_of_a_broken_stream_is_there(completion: Streamed, 
         {one["index"] for event in completion.events[:count] for one in event["choices"]}
     )
     for one in broken:
-        # Which of several messages began does not show.
-        assert_begins(whole[one["index"]], {name: one[name] for name in one if name != "messages"})
+        # Which of several messages began does not show, nor that there will be several.
+        is_one = "message" in whole[one["index"]]
+        assert_begins(
+            whole[one["index"]],
+            {name: one[name] for name in one if name != "messages" and (name != "message" or is_one)},
+        )
 
 
 def assert_begins(whole: Any, begun: Any) -> None:

@@ -5,13 +5,14 @@ import pytest
 from braintrust.integrations.mistral.operations import Child, Outcome, Request
 from braintrust.integrations.mistral.payloads import to_loggable
 from braintrust.integrations.mistral.resources.completions import CHAT, read_fim_request, read_response
+from braintrust.integrations.mistral.resources.shapes import shape_choices
 from hypothesis import example
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans
 from tests.helpers.folding import JSON, outcome_of
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, logged_calls, with_media
+from tests.helpers.spans import LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
 
 
@@ -34,8 +35,8 @@ has_logprobs = pytest.mark.skipif(
     "logprobs" not in models.ChatCompletionChoice.model_fields, reason="mistralai 1.x and 2.x drop logprobs"
 )
 
-TYPE: Json = {} if IS_MISTRALAI_1 else {"type": "function"}
-"""What 2.x and 3.x fill in where a tool or a call of one has no type."""
+TYPE: Json = {"type": "function"}
+"""What a call of a tool is where it does not say so."""
 
 IDENTITY: Json = {
     "id": "cmpl1",
@@ -66,6 +67,19 @@ def respond(*choices: Json, usage: Json | None = None) -> Outcome:
 # Requests
 
 
+PNG = "iVBORw0KGgo="
+PNG_FILE = Media(b"\x89PNG\r\n\x1a\n", "image/png", "image.png")
+MP3_FILE = Media(b"ID3\x04", "audio/mpeg", "audio.mp3")
+PDF = "%25PDF-rye"
+PDF_FILE = Media(b"%PDF-rye", "application/pdf", "document.pdf")
+
+
+def logged_content(chunk: Any) -> Any:
+    """Return the content that a message with this chunk logs."""
+    logged: Any = CHAT["complete"].request({"messages": [{"role": "user", "content": [chunk]}]}).input
+    return with_media(logged[0]["content"])
+
+
 MESSAGES: list[Json] = [
     {"role": "system", "content": "You are a baker."},
     {"role": "user", "content": [{"type": "text", "text": "Which flour?"}]},
@@ -86,20 +100,71 @@ def test_messages_given_as_models_and_as_dicts_are_logged_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "given", "logged"),
+    ("given", "logged"),
     [
-        ("image_url", "data:image/png;base64,iVBORw0KGgo=", (b"\x89PNG\r\n\x1a\n", "image/png", "image.png")),
-        ("input_audio", "SUQzBA==", (b"ID3\x04", "audio/mpeg", "audio.mp3")),
-        ("input_audio", b"ID3\x04", (b"ID3\x04", "audio/mpeg", "audio.mp3")),
-        ("input_audio", "https://example.com/a.mp3", "https://example.com/a.mp3"),
+        (f"data:image/png;base64,{PNG}", {"url": PNG_FILE}),
+        ({"url": f"data:image/png;base64,{PNG}", "detail": "low"}, {"url": PNG_FILE, "detail": "low"}),
+        ("https://example.com/a.png", {"url": "https://example.com/a.png"}),
+        ({"url": "https://example.com/a.png"}, {"url": "https://example.com/a.png"}),
     ],
 )
-def test_inline_media_in_a_message_becomes_an_attachment_and_a_url_stays_one(
-    kind: str, given: Any, logged: Any
+def test_an_image_is_logged_as_an_object_with_a_url_or_an_attachment(given: Any, logged: Json) -> None:
+    for chunk in (
+        {"type": "image_url", "image_url": given},
+        {"image_url": given},
+        models.ImageURLChunk(image_url=given),
+    ):
+        assert logged_content(chunk) == [{"type": "image_url", "image_url": logged}]
+
+
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ({"input_audio": "SUQzBA=="}, {"filename": "audio.mp3", "file_data": MP3_FILE}),
+        ({"input_audio": b"ID3\x04"}, {"filename": "audio.mp3", "file_data": MP3_FILE}),
+        ({"input_audio": {"data": "SUQzBA==", "format": "mp3"}}, {"filename": "audio.mp3", "file_data": MP3_FILE}),
+        ({"document_url": f"data:application/pdf,{PDF}"}, {"filename": "document.pdf", "file_data": PDF_FILE}),
+        (
+            {"document_url": f"data:application/pdf,{PDF}", "document_name": "rye.pdf"},
+            {"filename": "rye.pdf", "file_data": PDF_FILE},
+        ),
+    ],
+)
+def test_an_inline_document_or_recording_is_logged_as_a_file_by_the_callers_name_or_one_made_from_its_type(
+    given: Json, logged: Json
 ) -> None:
-    messages = [{"role": "user", "content": [{"type": kind, kind: given}]}]
-    expected = [{"role": "user", "content": [{"type": kind, kind: logged}]}]
-    assert with_media(CHAT["complete"].request({"messages": messages}).input) == expected
+    assert logged_content({"type": next(iter(given)), **given}) == [{"type": "file", "file": logged}]
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        {"type": "document_url", "document_url": "https://example.com/a.pdf", "document_name": "a.pdf"},
+        {"type": "input_audio", "input_audio": "https://example.com/a.mp3"},
+        # Base64 that cannot be decoded, or is of no type that could be told.
+        {"type": "document_url", "document_url": "data:application/pdf;base64,A"},
+        {"type": "input_audio", "input_audio": "cnllIGJyZWFk"},
+        {"type": "file", "file_id": "file1"},
+        {"type": "image_url"},
+        {"type": "text", "text": "data:,rye"},
+        {"type": "later", "image_url": "https://example.com/a.png"},
+    ],
+)
+def test_what_is_elsewhere_or_unknown_is_logged_as_it_was_given(chunk: Json) -> None:
+    assert logged_content(chunk) == [chunk]
+
+
+def test_the_arguments_of_earlier_tool_calls_are_json_text() -> None:
+    asked = {"role": "assistant", "content": "", "tool_calls": [call({"flour": "rüg"}, id="call1"), call("{", id="2")]}
+    assert CHAT["complete"].request({"messages": [asked]}).input == [
+        {
+            **asked,
+            "tool_calls": [
+                {"type": "function", **call('{"flour": "rüg"}', id="call1")},
+                {"type": "function", **call("{", id="2")},
+            ],
+        }
+    ]
 
 
 def test_the_parameters_of_a_request_that_were_given_are_metadata() -> None:
@@ -115,8 +180,36 @@ def test_the_parameters_of_a_request_that_were_given_are_metadata() -> None:
     }
     arguments = {**given, "messages": MESSAGES, "metadata": {"user": "u1"}, "max_tokens": UNSET, "random_seed": None}
     assert CHAT["complete"].request(arguments) == Request(
-        MESSAGES, {"provider": "mistral", "stream": False, **given, "request_metadata": {"user": "u1"}}
+        MESSAGES,
+        {
+            "provider": "mistral",
+            "stream": False,
+            **given,
+            # In the words of OpenAI, as its format is.
+            "tool_choice": "required",
+            "request_metadata": {"user": "u1"},
+        },
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "logged"),
+    [
+        ([], None),
+        ([{"function": {"name": "bake"}}], [{"type": "function", "function": {"name": "bake"}}]),
+        ([models.WebSearchTool()], [{"type": "web_search"}]),
+        ([{"type": "later", "settings": {"a": 1}}], [{"type": "later", "settings": {"a": 1}}]),
+    ],
+)
+def test_tools_are_logged_as_given_functions_in_openais_form_and_never_as_an_empty_list(
+    given: list[Any], logged: Any
+) -> None:
+    assert CHAT["complete"].request({"tools": given}).metadata.get("tools") == logged
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "function": {"name": "bake"}}])
+def test_other_choices_of_tools_are_logged_as_given(choice: Any) -> None:
+    assert CHAT["complete"].request({"tool_choice": choice}).metadata["tool_choice"] == choice
 
 
 @pytest.mark.parametrize(
@@ -172,7 +265,7 @@ CHUNKS: list[Json] = [
     {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
     {"type": "text", "text": "Rye."},
     {"type": "reference", "reference_ids": [1, 2]},
-    {"type": "image_url", "image_url": "https://example.com/a.png"},
+    {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
 ]
 
 
@@ -181,9 +274,39 @@ def test_the_content_of_a_message_is_logged_as_it_came(content: Any) -> None:
     assert respond(choice(content)).output == [choice(content)]
 
 
-def test_null_content_is_left_out() -> None:
-    message = {"role": "assistant"}
-    assert respond(choice(None, calls=None)).output == [{"index": 0, "finish_reason": "stop", "message": message}]
+def test_text_that_came_as_chunks_alone_is_logged_as_a_text() -> None:
+    assert respond(choice([CHUNKS[1], CHUNKS[1]])).output == [choice("Rye.Rye.")]
+
+
+def test_an_image_that_came_as_a_url_is_logged_as_an_object_with_it() -> None:
+    image = {"type": "image_url", "image_url": "https://example.com/a.png"}
+    assert respond(choice([image])).output == [choice([CHUNKS[3]])]
+
+
+def test_null_content_is_null_whether_or_not_the_wire_says_so() -> None:
+    bare = choice()
+    del bare["message"]["content"]
+    assert respond(choice(None), bare).output == [choice(None), choice(None)]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error"),
+    [(["stop"], None), (["length", None], None), (["stop", "error"], "finish_reason: error")],
+)
+def test_an_answer_that_ended_with_an_error_is_one(reasons: list[str | None], error: str | None) -> None:
+    choices = [choice(index=index, finish_reason=reason) for index, reason in enumerate(reasons)]
+    outcome = outcome_of(read_response, to_loggable({**IDENTITY, "choices": choices}))
+    assert (outcome.output, outcome.error) == (choices, error)
+
+
+def test_the_model_that_was_asked_for_is_logged_as_well_where_another_answered() -> None:
+    response = {**IDENTITY, "choices": [choice()]}
+    for asked, named in (("pixtral-12b", "pixtral-12b"), (IDENTITY["model"], None), (None, None)):
+        outcome = read_response(response, Request(metadata={"model": asked} if asked else {}))
+        assert ((outcome.metadata or {}).get("requested_model"), outcome.metadata["model"]) == (
+            named,
+            IDENTITY["model"],
+        )
 
 
 @has_logprobs
@@ -195,6 +318,24 @@ def test_logprobs_are_output_by_their_names_on_the_wire() -> None:
 
 
 # Tool calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ('{"flour": "rye"}', '{"flour": "rye"}'),
+        ({"flour": "rüg", "days": 2}, '{"flour": "rüg", "days": 2}'),
+        ('{"flour": ', '{"flour": '),
+        ({}, "{}"),
+        ("", ""),
+    ],
+)
+def test_the_arguments_of_a_tool_call_are_output_as_json_text_and_malformed_ones_as_they_came(
+    arguments: Any, text: str
+) -> None:
+    assert respond(choice("", calls=[call(arguments, id="a")])).output == [
+        choice("", calls=[{**call(text, id="a"), **TYPE}])
+    ]
 
 
 def test_a_tool_call_becomes_a_tool_span_with_parsed_arguments() -> None:
@@ -246,7 +387,7 @@ def test_tools_that_mistral_ran_itself_have_their_results() -> None:
     messages: list[Json] = [
         {"role": "assistant", "content": "", "tool_calls": [call(id=id, type="web_search") for id in ("a", "b", "c")]},
         {"role": "tool", "tool_call_id": "b", "content": "rye is a grass"},
-        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "bread"}]},
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "bread"}, CHUNKS[2]]},
         {"role": "assistant", "content": "Rye it is.", "metadata": {"source": "web"}},
     ]
     several = {"index": 0, "finish_reason": "stop", "messages": messages}
@@ -255,7 +396,7 @@ def test_tools_that_mistral_ran_itself_have_their_results() -> None:
     assert [
         (child.output, child.metadata["tool_type"], child.metadata["tool_index"]) for child in outcome.children
     ] == [
-        ([{"type": "text", "text": "bread"}], "web_search", 0),
+        ([{"type": "text", "text": "bread"}, CHUNKS[2]], "web_search", 0),
         ("rye is a grass", "web_search", 1),
         (None, "web_search", 2),
     ]
@@ -279,7 +420,8 @@ CHOICES = st.lists(nearly(index=JSON, message=ANY_MESSAGE, messages=st.lists(ANY
 @given_that(nearly(choices=CHOICES, usage=nearly(service_tier=JSON, prompt_tokens_details=JSON), model=JSON))
 def test_whatever_the_response_it_is_read(response: Any) -> None:
     outcome = outcome_of(read_response, response)
-    assert outcome.output == to_loggable(response.get("choices") if isinstance(response, dict) else response)
+    expected = to_loggable(response.get("choices") if isinstance(response, dict) else response)
+    assert outcome.output == (shape_choices(expected) if isinstance(response, dict) else expected)
 
 
 # Calls

@@ -296,9 +296,14 @@ CHUNKS: list[Json] = [
 ]
 
 
-@pytest.mark.parametrize("content", ["", "text", CHUNKS[:1], CHUNKS])
+@pytest.mark.parametrize("content", ["", "text", CHUNKS[:1], [*CHUNKS[:2], *CHUNKS[3:]]])
 def test_the_content_of_a_message_is_logged_as_it_came(content: Any) -> None:
     assert respond(message(content=content)).output == [message(content=content)]
+
+
+def test_an_image_that_came_as_a_url_is_logged_as_an_object_with_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    assert respond(message(content=[CHUNKS[2]])).output == [message(content=[image])]
 
 
 def test_what_the_wire_leaves_out_is_left_out() -> None:

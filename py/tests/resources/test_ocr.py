@@ -54,7 +54,7 @@ def test_pages_are_logged_with_their_images_as_attachments(call_method: CallMeth
     assert call == LoggedSpan(
         name="mistral.ocr.process",
         type="llm",
-        input={"document": {"type": "document_url", "document_url": LOGGED_PDF, "document_name": "bread.pdf"}},
+        input={"document": {"type": "file", "file": {"filename": "bread.pdf", "file_data": LOGGED_PDF}}},
         output={
             "pages": [
                 {**PAGE, "images": [{**IMAGE, "image_base64": LOGGED_PNG}, {**IMAGE, "image_base64": LOGGED_PNG}]},
@@ -65,6 +65,7 @@ def test_pages_are_logged_with_their_images_as_attachments(call_method: CallMeth
         metadata={
             "provider": "mistral",
             "model": "mistral-ocr-2512",
+            "requested_model": "mistral-ocr-latest",
             "pages": [0, 1],
             "include_image_base64": True,
             "document_type": "document_url",

@@ -33,6 +33,31 @@ def test_every_number_is_a_metric_and_nothing_else_is(usage: Json) -> None:
         ),
         ({"completion_tokens_details": {"reasoning_tokens": 0}}, {"completion_reasoning_tokens": 0}),
         ({"prompt_token_details": {"cached_tokens": 4}}, {"prompt_cached_tokens": 4}),
+        ({"num_cached_tokens": 4}, {"prompt_cached_tokens": 4}),
+        # Spellings that contradict each other.
+        ({"num_cached_tokens": 0, "prompt_tokens_details": {"cached_tokens": 4}}, {"prompt_cached_tokens": 4}),
+        ({"prompt_tokens_details": {"cached_tokens": 0}, "num_cached_tokens": 4}, {"prompt_cached_tokens": 4}),
+        (
+            {"prompt_tokens_details": {"cached_tokens": 4}, "prompt_token_details": {"cached_tokens": 3}},
+            {"prompt_cached_tokens": 4},
+        ),
+        (
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 4,
+                "total_tokens": 16,
+                "prompt_audio_seconds": 2,
+                "prompt_tokens_details": {"audio_tokens": 9, "total_tokens": 12},
+            },
+            {
+                "prompt_tokens": 3,
+                "completion_tokens": 4,
+                "tokens": 16,
+                "prompt_audio_seconds": 2,
+                "prompt_audio_tokens": 9,
+                "prompt_total_tokens": 12,
+            },
+        ),
         (
             {
                 "input_tokens": 3,
@@ -46,7 +71,7 @@ def test_every_number_is_a_metric_and_nothing_else_is(usage: Json) -> None:
                 "completion_tokens": 4,
                 "tokens": 7,
                 "prompt_cached_tokens": 1,
-                "prompt_cache_write_tokens": 2,
+                "prompt_cache_creation_tokens": 2,
                 "completion_reasoning_tokens": 3,
             },
         ),

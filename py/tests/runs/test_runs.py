@@ -507,6 +507,7 @@ async def test_the_span_of_a_run_adds_up_what_its_requests_hold(run: Run, spans:
         metadata={
             "provider": "mistral",
             "model": "mistral-small-latest",
+            "requested_model": "m",
             "conversation_id": "conv_1",
             "stream": is_stream,
             "instructions": "Be warm.",

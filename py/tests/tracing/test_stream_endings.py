@@ -85,7 +85,7 @@ def chat() -> Surface:
     def choice(content: str, **fields: Any) -> Json:
         return {"index": 0, "message": {"role": "assistant", "content": content}, **fields}
 
-    metadata = {**identity, "object": "chat.completion"}
+    metadata = {**identity, "object": "chat.completion", "requested_model": "mistral-small-latest"}
     return Surface(
         method="chat.stream",
         span_type="llm",
@@ -117,7 +117,8 @@ def responses() -> Surface:
     usage = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}
     usage |= {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}}
     usage |= {"output_tokens_details": {"reasoning_tokens": 0}}
-    details = {"prompt_cached_tokens": 0, "prompt_cache_write_tokens": 0, "completion_reasoning_tokens": 0}
+    details = {"prompt_cached_tokens": 0, "prompt_cache_creation_tokens": 0, "completion_reasoning_tokens": 0}
+    metadata = {**identity, "requested_model": "mistral-small-latest"}
     rye = message("completed", {"type": "output_text", "text": "Rye.", "annotations": []})
     return Surface(
         method="responses.create",
@@ -134,10 +135,10 @@ def responses() -> Surface:
         nothing=Arrived([], {}, {}),
         beginning=Arrived(
             [message("in_progress", {"type": "output_text", "text": "Ry"})],
-            {**identity, "status": "in_progress"},
+            {**metadata, "status": "in_progress"},
             FIRST_TOKEN,
         ),
-        whole=Arrived([rye], {**identity, "status": "completed"}, {**METRICS, **details}),
+        whole=Arrived([rye], {**metadata, "status": "completed"}, {**METRICS, **details}),
     )
 
 

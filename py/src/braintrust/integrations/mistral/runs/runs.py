@@ -72,6 +72,7 @@ class Run:
         method: Callable[..., Any],
         positional: Sequence[Any],
         named: Mapping[str, Any],
+        *,
         prompt: Loggable,
     ) -> "Run | None":
         """Open the span of a run, or return `None` where nobody would see it, or another span is that run's."""
@@ -170,7 +171,7 @@ class RunStream(ObjectProxy):
 async def trace_run(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Trace a call of `run_async`."""
     prompt = pop_prompt(kwargs)
-    run = Run.begin("run", instance, wrapped, args, kwargs, prompt)
+    run = Run.begin("run", instance, wrapped, args, kwargs, prompt=prompt)
     if run is None:
         return await wrapped(*args, **kwargs)
     try:
@@ -189,7 +190,7 @@ async def trace_run_stream(
 ) -> Any:
     """Trace a call of `run_stream_async`."""
     prompt = pop_prompt(kwargs)
-    run = Run.begin("run_stream", instance, wrapped, args, kwargs, prompt)
+    run = Run.begin("run_stream", instance, wrapped, args, kwargs, prompt=prompt)
     if run is None:
         return await wrapped(*args, **kwargs)
     try:
