@@ -100,6 +100,41 @@ def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeCl
     assert call.metadata == {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False}
 
 
+def test_silence_is_an_empty_text(spans: LoggedSpans, make_client: MakeClient) -> None:
+    body = {**TRANSCRIPT, "text": "", "language": None, "segments": [], "finish_reason": None}
+    make_client(lambda request: answer(body)).audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
+    (call,) = logged_calls(spans.pop())
+    about = {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False, "segments_count": 0}
+    assert (call.output, call.metadata, call.error) == ("", about, None)
+
+
+@pytest.mark.parametrize("reason", ["stop", "error"])
+def test_a_transcription_that_ended_with_an_error_is_one(
+    reason: str, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    client = make_client(lambda request: answer({**TRANSCRIPT, "finish_reason": reason}))
+    client.audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
+    (call,) = logged_calls(spans.pop())
+    assert (call.output, call.error) == (TRANSCRIPT["text"], "finish_reason: error" if reason == "error" else None)
+
+
+def test_tokens_of_audio_are_counted_as_the_api_reports_them(spans: LoggedSpans, make_client: MakeClient) -> None:
+    details = {"prompt_tokens_details": {"audio_tokens": 375, "cached_tokens": 0}}
+    usage = {"prompt_audio_seconds": 30, "prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 384, **details}
+    client = make_client(lambda request: answer({**TRANSCRIPT, "usage": usage}))
+    client.audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
+    (call,) = logged_calls(spans.pop())
+    assert call.metrics == {
+        "prompt_audio_seconds": 30,
+        "prompt_tokens": 4,
+        "completion_tokens": 5,
+        "tokens": 384,
+        "prompt_audio_tokens": 375,
+        "prompt_cached_tokens": 0,
+        "duration": ANY,
+    }
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

@@ -263,6 +263,33 @@ def test_a_transcription_that_is_complete_is_what_its_last_event_says(events: li
     assert accumulator.first_output is not None
 
 
+@given(st.lists(st.text(min_size=1), min_size=1))
+def test_the_segments_and_the_language_that_the_last_event_leaves_out_are_those_of_the_others(
+    texts: list[str],
+) -> None:
+    whole = {**TRANSCRIPT, "text": "".join(texts), "segments": [*map(segment, texts)]}
+    whole["segments"] = [{**one, "type": "transcription_segment"} for one in whole["segments"]]
+    bare = {name: value for name, value in {**whole, "language": None}.items() if name != "segments"}
+    accumulator = transcribed([LANGUAGE, *map(segment, texts), {"type": "transcription.done", **bare}])
+    unstreamed = models.TranscriptionResponse(**whole)
+    assert read_transcription(accumulator.response(), Request()) == read_transcription(unstreamed, Request())
+
+
+def test_silence_is_a_single_event_with_an_empty_text() -> None:
+    accumulator = transcribed([{**DONE, "text": "", "segments": [], "language": None}])
+    outcome = read_transcription(accumulator.response(), Request())
+    assert (outcome.output, accumulator.first_output) == ("", None)
+
+
+@pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x raises on an event that it cannot validate")
+def test_a_known_event_that_the_sdk_cannot_validate_is_folded_from_what_was_on_the_wire() -> None:
+    late = {"type": "transcription.segment", "text": " rises.", "start": "soon"}
+    done = {"type": "transcription.done", "language": "en", "text": "Bread rises."}
+    accumulator = transcribed([segment("Bread"), late])
+    assert (accumulator.response()["text"], len(accumulator.response()["segments"])) == ("Bread rises.", 2)
+    assert read_transcription(transcribed([done]).response(), Request()) == Outcome("Bread rises.", {"language": "en"})
+
+
 @has_speech
 @given(st.lists(st.binary()), st.sampled_from([None, "mp3", "pcm"]))
 def test_speech_in_any_pieces_is_the_speech_in_one(pieces: list[bytes], audio_format: str | None) -> None:

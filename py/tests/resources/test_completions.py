@@ -283,6 +283,12 @@ def test_an_image_that_came_as_a_url_is_logged_as_an_object_with_it() -> None:
     assert respond(choice([image])).output == [choice([CHUNKS[3]])]
 
 
+def test_null_tool_calls_leave_no_trace() -> None:
+    answered = choice()
+    answered["message"]["tool_calls"] = None
+    assert respond(answered) == respond(choice())
+
+
 def test_null_content_is_null_whether_or_not_the_wire_says_so() -> None:
     bare = choice()
     del bare["message"]["content"]

@@ -273,6 +273,12 @@ def test_a_function_call_is_the_sum_of_its_deltas() -> None:
     ]
 
 
+def test_later_pieces_of_a_call_may_name_nothing_or_the_same_again() -> None:
+    begun = call_delta('{"a"', created_at=at(1.5))
+    whole = outputs_of(begun, call_delta(": 1}"))
+    assert outputs_of(begun, {**call_delta(": 1}"), "name": "", "tool_call_id": ""}) == whole
+
+
 @needs_unknown_events
 def test_a_function_call_whose_arguments_are_an_object_keeps_them() -> None:
     (entry,) = outputs_of(call_delta({"a": 1}))  # type: ignore[arg-type]

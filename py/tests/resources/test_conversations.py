@@ -17,6 +17,7 @@ from hypothesis import given as given_that
 from hypothesis import strategies as st
 
 from tests.helpers.folding import JSON, outcome_of
+from tests.helpers.spans import Media, with_media
 from tests.helpers.wire import Json
 
 
@@ -141,6 +142,46 @@ def test_entries_given_as_models_and_as_dicts_are_logged_alike() -> None:
     as_model = models.MessageInputEntry(role="user", content="Hello")
     assert read_request({"inputs": [as_model]}).input == [as_dict]
     assert read_request({"inputs": [as_dict]}).input == [as_dict]
+
+
+def test_the_media_of_inputs_have_the_shapes_of_openai_and_entries_their_own() -> None:
+    pdf = "data:application/pdf,%25PDF-rye"
+    remote = {"type": "document_url", "document_url": "https://example.com/a.pdf", "document_name": "a.pdf"}
+    content = [
+        {"type": "text", "text": "This?"},
+        {"type": "image_url", "image_url": "https://example.com/a.png"},
+        {"type": "document_url", "document_url": pdf, "document_name": "rye.pdf"},
+        remote,
+    ]
+    asked = {"object": "entry", "type": "message.input", "role": "user", "content": content}
+    function = call(arguments={"image_url": "https://example.com/a.png"})
+    for given in ([asked, function], [models.MessageInputEntry.model_validate(asked), function]):
+        assert with_media(read_request({"inputs": given}).input) == [
+            {
+                **asked,
+                "content": [
+                    content[0],
+                    {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                    {
+                        "type": "file",
+                        "file": {
+                            "filename": "rye.pdf",
+                            "file_data": Media(b"%PDF-rye", "application/pdf", "document.pdf"),
+                        },
+                    },
+                    remote,
+                ],
+            },
+            function,
+        ]
+
+
+def test_tools_and_the_choice_of_them_are_logged_in_the_words_of_openai() -> None:
+    arguments = {"inputs": "Hello", "tools": [], "completion_args": {"tool_choice": "any", "temperature": 0.3}}
+    assert read_request(arguments).metadata == {
+        "provider": "mistral",
+        "completion_args": {"tool_choice": "required", "temperature": 0.3},
+    }
 
 
 def test_replayed_tools_without_ids_and_times_are_logged_as_they_were_given() -> None:
@@ -277,6 +318,13 @@ def test_the_guardrails_of_a_response_do_not_mix_with_those_of_the_request() -> 
 @pytest.mark.parametrize("fields", [{}, {"guardrails": None}])
 def test_guardrails_that_are_null_or_absent_leave_no_trace(fields: Json) -> None:
     assert respond(message(), **fields).metadata == {"conversation_id": "conv1", "object": "conversation.response"}
+
+
+def test_the_model_that_was_asked_for_is_logged_as_well_where_another_answered() -> None:
+    response = to_loggable({"outputs": [message(model="ministral-14b-latest")]})
+    for asked, named in (("pixtral-12b", {"requested_model": "pixtral-12b"}), ("ministral-14b-latest", {})):
+        metadata = read_response(response, Request(metadata={"model": asked})).metadata
+        assert metadata == {"model": "ministral-14b-latest", **named}
 
 
 def test_the_model_is_the_first_that_the_outputs_name() -> None:
@@ -617,14 +665,16 @@ def test_a_lookup_logs_what_it_looks_for(arguments: Mapping[str, Any], expected:
 
 
 def test_a_history_is_logged_whole_and_its_entries_are_no_children() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     entries = [
-        {"object": "entry", "type": "message.input", "role": "user", "content": "Hello", "id": "m0"},
+        {"object": "entry", "type": "message.input", "role": "user", "content": [image], "id": "m0"},
         tool(created_at=at("00:01"), info={}),
         {"object": "entry", "type": "function.result", "tool_call_id": "call1", "result": "3", "id": "r1"},
         message(model="mistral-small-2603"),
     ]
     history = {"object": "conversation.history", "conversation_id": "conv1", "entries": entries}
-    response = models.ConversationHistory.model_validate(history)
+    sent = [{**entries[0], "content": [{"type": "image_url", "image_url": "https://example.com/a.png"}]}, *entries[1:]]
+    response = models.ConversationHistory.model_validate({**history, "entries": sent})
     assert read_lookup_response(response, Request()) == Outcome(history, {"object": "conversation.history"})
 
 

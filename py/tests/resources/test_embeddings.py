@@ -66,6 +66,14 @@ def test_the_texts_are_logged_and_the_vectors_counted(call_method: CallMethod, s
     )
 
 
+def test_whatever_else_is_counted_is_a_metric(spans: LoggedSpans, make_client: MakeClient) -> None:
+    client = make_client(lambda request: answer(response(VECTORS, request_count=1, prompt_audio_seconds=None)))
+    client.embeddings.create(model="mistral-embed-2312", inputs="Bread?")
+    (call,) = logged_calls(spans.pop())
+    assert call.metrics == {"request_count": 1, "duration": ANY}
+    assert "requested_model" not in call.metadata
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [

@@ -100,6 +100,31 @@ def test_a_document_is_logged_as_it_was_given_and_inline_ones_as_attachments(
     assert (call.input, call.metadata["document_type"]) == ({"document": expected}, expected["type"])
 
 
+@pytest.mark.skipif(
+    "tables" not in models.OCRPageObject.model_fields, reason="the oldest mistralai knows text and images alone"
+)
+def test_everything_on_a_page_is_logged(spans: LoggedSpans, make_client: MakeClient) -> None:
+    table = {"id": "tbl-0.html", "content": "<table></table>", "format": "html"}
+    page = {
+        **PAGE,
+        "images": [],
+        "tables": [table],
+        "hyperlinks": ["https://example.com"],
+        "header": "h",
+        "footer": "f",
+    }
+    corners = {"top_left_x": 1, "top_left_y": 2, "bottom_right_x": 30, "bottom_right_y": 40}
+    if "blocks" in models.OCRPageObject.model_fields:
+        page["blocks"] = [
+            {"type": "text", "content": "Rye", **corners},
+            {"type": "stamp", "content": "PAID", **corners},
+        ]
+        page["confidence_scores"] = {"average_page_confidence_score": 0.9, "minimum_page_confidence_score": 0.5}
+    client = make_client(lambda request: answer({**RESPONSE, "pages": [page]}))
+    client.ocr.process(model="mistral-ocr-latest", document={"type": "file", "file_id": "file1"})
+    assert logged_calls(spans.pop())[0].output["pages"] == [page]
+
+
 def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeClient) -> None:
     body = {"pages": [], "model": "m", "usage_info": {"pages_processed": 0, "doc_size_bytes": None}}
     client = make_client(lambda request: answer(body))

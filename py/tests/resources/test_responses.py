@@ -127,6 +127,17 @@ def test_why_a_response_failed_is_the_error() -> None:
     )
 
 
+def test_a_response_that_failed_without_saying_why_is_an_error() -> None:
+    outcome = outcome_of(read_response, {"output": [MESSAGE], "status": "failed", "error": None})
+    assert (outcome.output, outcome.error) == ([MESSAGE], "status: failed")
+
+
+def test_the_model_that_was_asked_for_is_logged_as_well_where_another_answered() -> None:
+    for asked, named in (("pixtral-12b", {"requested_model": "pixtral-12b"}), (IDENTITY["model"], {})):
+        metadata = read_response(response(MESSAGE), Request(metadata={"model": asked})).metadata
+        assert metadata == {**IDENTITY, "status": "completed", **named}
+
+
 # Calls of tools
 
 

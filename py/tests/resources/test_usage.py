@@ -20,6 +20,24 @@ def test_every_number_is_a_metric_and_nothing_else_is(usage: Json) -> None:
     assert set(usage_metrics(usage)) == {name.replace("total_tokens", "tokens") for name in numbers}
 
 
+SPELLINGS: st.SearchStrategy[Json] = st.fixed_dictionaries(
+    {},
+    optional={
+        "num_cached_tokens": st.integers(0, 9),
+        **{
+            name: st.fixed_dictionaries({"cached_tokens": st.integers(0, 9)})
+            for name in ("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
+        },
+    },
+)
+
+
+@given(SPELLINGS.flatmap(lambda usage: st.permutations(list(usage.items()))))
+def test_of_any_spellings_in_any_order_the_largest_counts(items: list[tuple[str, Any]]) -> None:
+    counts = [count if isinstance(count, int) else count["cached_tokens"] for _, count in items]
+    assert usage_metrics(dict(items)) == ({"prompt_cached_tokens": max(counts)} if counts else {})
+
+
 @pytest.mark.parametrize(
     ("usage", "metrics"),
     [

@@ -367,12 +367,22 @@ def test_an_async_call_that_is_never_awaited_is_not_made_and_has_no_span(
 
 
 ERRORS = [
+    (400, {"object": "error", "message": "Invalid model: rye", "type": "invalid_model", "code": "1500"}),
+    (400, {"object": "error", "message": "Prompt too long", "type": "invalid_request_prompt", "code": "3051"}),
+    (
+        400,
+        {"object": "error", "message": "Wrong order of messages", "type": "invalid_request_message", "code": "3230"},
+    ),
+    (400, {"object": "error", "message": "Bad request", "type": "invalid_request_error", "code": None}),
+    (401, {"detail": "Invalid API Key"}),
     (401, {"detail": "Unauthorized"}),
+    (401, {"message": "Unauthorized", "request_id": "request1"}),
     (403, {"object": "Error", "message": "Blocked by a guardrail", "type": "guardrail_violation", "code": 3201}),
     (404, {"message": "Conversation not found"}),
     (422, {"object": "Error", "message": [{"type": "missing", "loc": ["body"], "msg": "Bad dough"}], "code": 3001}),
     (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "tools"], "msg": "Bad dough", "input": []}]}),
     (429, {"object": "error", "message": "Too many loaves", "type": "rate_limited", "param": None, "code": "1300"}),
+    (500, {"object": "error", "message": "Service unavailable", "type": "internal_server_error", "code": "1000"}),
     (500, {"object": "Error", "message": "Response failed during handoff orchestration", "code": 3000}),
 ]
 
