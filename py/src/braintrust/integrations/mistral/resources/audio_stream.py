@@ -42,7 +42,9 @@ class TranscriptionAccumulator:
         # Where only segments come, they are the text.
         text = self._text.value() or "".join(segment["text"] for segment in self._segments)
         fields = {"text": text, "language": self._language, **self._done}
-        return {**fields, "segments": fields.get("segments") or self._segments or None}
+        if self._segments and not fields.get("segments"):
+            fields["segments"] = self._segments
+        return fields
 
     def arrivals(self) -> dict[int, Arrival]:
         """Return none: it has no children."""

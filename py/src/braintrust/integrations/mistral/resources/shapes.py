@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from braintrust.logger import BaseAttachment
 
+from ..media import bytes_attachment, bytes_in_memory
 from ..payloads import Loggable, only_dicts
 
 
@@ -46,8 +47,10 @@ def shape_chunk(chunk: Loggable) -> Loggable:
         media = media.get("data")
     if not isinstance(media, BaseAttachment):
         return chunk
-    filename = chunk.get("document_name") or media.reference.get("filename")
-    return {"type": "file", "file": {"filename": filename, "file_data": media}}
+    name = chunk.get("document_name")
+    if not isinstance(name, str) or not name:
+        return {"type": "file", "file": {"filename": media.reference.get("filename"), "file_data": media}}
+    return {"type": "file", "file": {"filename": name, "file_data": _named(media, name)}}
 
 
 def shape_messages(messages: Loggable) -> Loggable:
@@ -101,6 +104,12 @@ def json_text(arguments: Loggable) -> Loggable:
 
 
 _MEDIA = ("image_url", "document_url", "input_audio")
+
+
+def _named(attachment: BaseAttachment, filename: str) -> BaseAttachment:
+    """Return an attachment under the name that the caller has for it."""
+    data = bytes_in_memory(attachment)
+    return attachment if data is None else bytes_attachment(data, attachment.reference["content_type"], filename)
 
 
 def _message(message: _Fields) -> _Fields:
