@@ -94,7 +94,8 @@ def expected_metrics(usage: Json) -> Json:
     for key, value in usage.items():
         name = key.replace("input_", "prompt_").replace("output_", "completion_").replace("total_tokens", "tokens")
         if isinstance(value, dict):
-            metrics |= {f"{name.partition('_')[0]}_{detail}": count for detail, count in value.items()}
+            details = {detail.replace("cache_write", "cache_creation"): count for detail, count in value.items()}
+            metrics |= {f"{name.partition('_')[0]}_{detail}": count for detail, count in details.items()}
         elif isinstance(value, (int, float)):
             metrics[name] = value
     return metrics
@@ -506,6 +507,7 @@ def expected_transcription(method: str, response: Json) -> LoggedSpan:
         stream=streamed,
         language=response.get("language"),
         segments_count=None if segments is None else len(segments),
+        segments=segments,
     )
 
 

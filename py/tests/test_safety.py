@@ -346,6 +346,12 @@ def chunks_with(url: str) -> list[Json]:
     ]
 
 
+def logged(chunks: list[Json]) -> list[Json]:
+    """Return these chunks as content is logged: an image is an object with its URL."""
+    image, *others = chunks
+    return [{**image, "image_url": {"url": image["image_url"]}}, *others]
+
+
 @pytest.mark.parametrize("prefix", ["", "file://", "FILE:", "~/../.."], ids=["path", "file-url", "scheme", "home"])
 def test_a_local_path_in_any_chunk_stays_a_text_and_is_not_opened(
     prefix: str, secret: str, spans: LoggedSpans, make_client: MakeClient, provide: Provide, accesses: list[str]
@@ -359,7 +365,9 @@ def test_a_local_path_in_any_chunk_stays_a_text_and_is_not_opened(
     rows = spans.pop()
     assert [access for access in accesses if "secret" in access] == []
     root, child = rows
-    assert (root["input"], root["output"]) == (inputs, outputs)
+    shown = logged(chunks)
+    assert root["input"] == [{"role": "user", "content": shown}]
+    assert root["output"] == [message(shown), outputs[1]]
     assert (root["metadata"]["tools"], root["metadata"]["instructions"]) == (chunks, secret)
     assert (child["input"], child["output"]) == ({"path": secret}, outputs[1]["info"])
 
@@ -372,8 +380,8 @@ def test_the_sdks_own_models_are_read_as_safely(
     client.beta.conversations.start(inputs=[{"role": "user", "content": chunks}], model="m")  # type: ignore[list-item]
     row = spans.pop_one()
     assert [access for access in accesses if "secret" in access] == []
-    assert row["input"] == [{"role": "user", "content": chunks}]
-    assert row["output"] == [message(chunks)]
+    assert row["input"] == [{"role": "user", "content": logged(chunks)}]
+    assert row["output"] == [message(logged(chunks))]
 
 
 def test_a_path_object_and_an_open_file_are_named_and_not_read(
@@ -396,7 +404,8 @@ def test_a_remote_url_stays_a_url_and_is_not_fetched(
     client.beta.conversations.start(inputs=[{"role": "user", "content": chunks}])
     row = spans.pop_one()
     assert [access for access in accesses if "socket" in access or "example.com" in access] == []
-    assert (row["input"], row["output"]) == ([{"role": "user", "content": chunks}], [message(chunks)])
+    assert row["input"] == [{"role": "user", "content": logged(chunks)}]
+    assert row["output"] == [message(logged(chunks))]
 
 
 PIXEL = b"\x89PNG\r\n\x1a\n\x00bread"
@@ -462,9 +471,9 @@ REDACTED = "https://files.example.com/bread.png?se=2026-11-01&X-Amz-Signature=RE
 def test_a_signature_is_redacted_in_all_that_a_request_logs(
     spans: LoggedSpans, make_client: MakeClient, provide: Provide
 ) -> None:
-    def arguments(url: str) -> Json:
+    def arguments(url: str, chunks: list[Json]) -> Json:
         return {
-            "inputs": [{"role": "user", "content": [f"See {url}, please", *chunks_with(url)]}, url],
+            "inputs": [{"role": "user", "content": [f"See {url}, please", *chunks]}, url],
             "instructions": f"Look at [this]({url}) and <{url}>",
             "tools": [{"type": "connector", "connector_id": url}],
             "metadata": {"url": url, url: 1},
@@ -474,10 +483,10 @@ def test_a_signature_is_redacted_in_all_that_a_request_logs(
     received: list[Json] = []
     provide("start", lambda self, **kwargs: received.append(kwargs))
     client: Any = make_client(answer)
-    client.beta.conversations.start(**arguments(SIGNED))
-    assert received == [arguments(SIGNED)]
+    client.beta.conversations.start(**arguments(SIGNED, chunks_with(SIGNED)))
+    assert received == [arguments(SIGNED, chunks_with(SIGNED))]
     row = spans.pop_one()
-    expected = arguments(REDACTED)
+    expected = arguments(REDACTED, logged(chunks_with(REDACTED)))
     assert row["input"] == expected["inputs"]
     del expected["inputs"]
     assert request_metadata(row) == {"provider": "mistral", "stream": False, **expected}

@@ -263,7 +263,7 @@ def test_media_are_uploaded_and_files_are_not(run: Run, mistral: LocalMistral, b
     assert content == bytes(range(256))
     attachment = {"type": "braintrust_attachment", "filename": "image.png", "content_type": "image/png", "key": key}
     urls = [attachment, "/etc/passwd", "https://images.example.net/ferry.png"]
-    chunks = [{"type": "image_url", "image_url": url} for url in urls]
+    chunks = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     assert call.input == [{"type": "message.input", "role": "user", "content": chunks}]
 
 

@@ -287,7 +287,7 @@ def test_a_small_image_is_a_blob_and_a_large_one_the_file_that_was_uploaded(
             "type": "file",
             "modality": "image",
             "mime_type": "image/png",
-            "file_id": uploaded["image_url"].reference["key"],
+            "file_id": uploaded["image_url"]["url"].reference["key"],
         },
     ]
 

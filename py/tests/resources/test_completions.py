@@ -126,7 +126,7 @@ def test_an_image_is_logged_as_an_object_with_a_url_or_an_attachment(given: Any,
         ({"document_url": f"data:application/pdf,{PDF}"}, {"filename": "document.pdf", "file_data": PDF_FILE}),
         (
             {"document_url": f"data:application/pdf,{PDF}", "document_name": "rye.pdf"},
-            {"filename": "rye.pdf", "file_data": PDF_FILE},
+            {"filename": "rye.pdf", "file_data": PDF_FILE._replace(filename="rye.pdf")},
         ),
     ],
 )

@@ -166,7 +166,7 @@ def test_the_media_of_inputs_have_the_shapes_of_openai_and_entries_their_own() -
                         "type": "file",
                         "file": {
                             "filename": "rye.pdf",
-                            "file_data": Media(b"%PDF-rye", "application/pdf", "document.pdf"),
+                            "file_data": Media(b"%PDF-rye", "application/pdf", "rye.pdf"),
                         },
                     },
                     remote,

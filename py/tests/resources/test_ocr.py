@@ -24,7 +24,7 @@ PNG_BASE64 = base64.b64encode(PNG).decode()
 PNG_URL = f"data:image/png;base64,{PNG_BASE64}"
 SIGNED_URL = "https://example.com/bread.pdf?page=1&X-Amz-Signature="
 
-LOGGED_PDF = Media(PDF, "application/pdf", "document.pdf")
+LOGGED_PDF = Media(PDF, "application/pdf", "bread.pdf")
 LOGGED_PNG = Media(PNG, "image/png", "image.png")
 
 IMAGE: Json = {"id": "img0", "top_left_x": 1, "top_left_y": 2, "bottom_right_x": 30, "bottom_right_y": 40}

@@ -31,13 +31,10 @@ def shape_chunk(chunk: Loggable) -> Loggable:
 
     The file has the `document_name` that the caller gave it, or else one made from its type.
     """
-    if not isinstance(chunk, dict):
-        return chunk
-    if chunk.get("type") == "thinking":
+    if isinstance(chunk, dict) and chunk.get("type") == "thinking":
         return {**chunk, "thinking": shape_content(chunk.get("thinking"))}
-    # The SDK lets typed dicts go without "type".
-    kind = next((name for name in _MEDIA if chunk.get("type", name) == name and chunk.get(name) is not None), None)
-    if kind is None:
+    kind = _media_kind(chunk) if isinstance(chunk, dict) else None
+    if kind is None or not isinstance(chunk, dict):
         return chunk
     media = chunk[kind]
     if kind == "image_url":
@@ -48,9 +45,9 @@ def shape_chunk(chunk: Loggable) -> Loggable:
     if not isinstance(media, BaseAttachment):
         return chunk
     name = chunk.get("document_name")
-    if not isinstance(name, str) or not name:
-        return {"type": "file", "file": {"filename": media.reference.get("filename"), "file_data": media}}
-    return {"type": "file", "file": {"filename": name, "file_data": _named(media, name)}}
+    if isinstance(name, str) and name:
+        media = _named(media, name)
+    return {"type": "file", "file": {"filename": media.reference["filename"], "file_data": media}}
 
 
 def shape_messages(messages: Loggable) -> Loggable:
@@ -104,6 +101,11 @@ def json_text(arguments: Loggable) -> Loggable:
 
 
 _MEDIA = ("image_url", "document_url", "input_audio")
+
+
+def _media_kind(chunk: _Fields) -> str | None:
+    """Return which of the media a chunk brings; the SDK lets typed dicts go without "type"."""
+    return next((name for name in _MEDIA if chunk.get("type", name) == name and chunk.get(name) is not None), None)
 
 
 def _named(attachment: BaseAttachment, filename: str) -> BaseAttachment:
