@@ -30,6 +30,7 @@ def own_arguments(
     }
 
 
+@guarded(fallback=None)
 def pop_prompt(named: dict[str, Any]) -> Loggable:
     """Take `span_info` out of the arguments of a call, and return which prompt it says they were built from.
 

@@ -5,10 +5,11 @@ raises then is added to that span: there is no other.
 """
 
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from ..faults import guarded
 from ..patching import Wrapper
 from .spans import CallSpan
 
@@ -23,6 +24,7 @@ class _Parse:
 _parse: contextvars.ContextVar[_Parse | None] = contextvars.ContextVar("parse", default=None)
 
 
+@guarded(fallback=None)
 def answered(span: CallSpan) -> None:
     """Know the span of a call that was answered, for the `parse` around it, if there is one.
 
@@ -34,7 +36,7 @@ def answered(span: CallSpan) -> None:
 
 
 @contextmanager
-def _errors_on_the_answered_call() -> Iterator[None]:
+def _errors_on_the_answered_call() -> Generator[None, None, None]:
     parse = _Parse()
     token = _parse.set(parse)
     try:
