@@ -88,6 +88,7 @@ MEANT = (
     Row(".*", "(in|out)put/.*prefix", False, ABSENT, "a default of the SDK's models, which the API did not send"),
     Row(".*", ".*/(bytes|format)_", ANY, ABSENT, ON_THE_WIRE, version("mistralai")[0] != "2"),
     Row(".*", ".*/(bytes|format)", ABSENT, ANY, ON_THE_WIRE, version("mistralai")[0] != "2"),
+    Row(".*", r"metadata/tools/\d+", ANY, lambda own: {**own, "type": "function"}, "it says its type", IS_MISTRALAI_1),
     Row(".*: parsed", "metadata/.*/schema", None, ANY, "the SDK's own loses the schema", IS_MISTRALAI_1),
     Row(".*", ".*ed_at", ANY, rewritten("(.+) (.+)[+]00:00", r"\1T\2Z"), "a time is written as Mistral writes it"),
     Row(".*", ".*/result", ANY, rewritten('sig=[^&"]+', "sig=REDACTED"), "a signature is a secret"),

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
+from tests.helpers.spans import IS_MISTRALAI_1
 from tests.helpers.wire import Json
-from tests.resources.test_completions import IDENTITY, TYPE, has_several_messages
+from tests.resources.test_completions import IDENTITY, has_several_messages
 
 
 try:
@@ -20,6 +21,9 @@ try:
 except ImportError:  # 1.x
     from mistralai import models
 
+
+TYPE: Json = {} if IS_MISTRALAI_1 else {"type": "function"}
+"""What 2.x and 3.x fill in."""
 
 HAS_WRAPPERS = hasattr(models, "UnknownContentChunk")
 KEEPS_LOGPROBS = "logprobs" in models.ChatCompletionChoice.model_fields
