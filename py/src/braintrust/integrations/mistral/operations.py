@@ -47,6 +47,8 @@ class Request(NamedTuple):
 class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.
 
+    One of type `llm` is a model call, which began where what came before it ended, and so has no `start`.
+
     Attributes:
         child_index: which of the response's it is, by the numbers that accumulators give them.
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
@@ -138,7 +140,8 @@ class Operation(NamedTuple):
         request: reads the arguments of the call, as far as they are the method's own.
         response: reads what came of it.
         accumulator: makes the accumulator of a method that can stream.
-        with_llm_spans: what reads the response where the model calls inside are to be shown as well.
+        with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
+            well, when the request is made.
     """
 
     span_name: str
@@ -146,4 +149,4 @@ class Operation(NamedTuple):
     request: RequestReader
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
-    with_llm_spans: ResponseReader | None = None
+    with_llm_spans: Callable[[Request], ResponseReader] | None = None

@@ -217,7 +217,7 @@ def _call_attributes(name: str, row: Fields, metadata: Fields) -> Fields:
     attributes: Fields = {"gen_ai.conversation.id": metadata.get("conversation_id")}
     if resource == "beta.conversations" and method in _LOOKUPS:
         return attributes
-    if name.startswith("message: "):
+    if name.partition(" ")[0] == "chat":
         # One model call of a conversation, logged as a chat completion.
         resource = "chat"
     return {

@@ -13,7 +13,7 @@ from ..errors import tool_error_text
 from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
 from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
 from .conversation_stream import ConversationAccumulator
-from .llm_spans import with_llm_spans
+from .model_calls import with_llm_spans
 from .reading import error_text, from_loggable, request_metadata, unix_time, with_stream
 from .shapes import shape_entries
 from .usage import usage_metrics

@@ -1,6 +1,6 @@
 """Client-side runs as one trace: the run's span, the requests below it, and the functions it executes, live."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -40,19 +40,31 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
 
 
 def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
-    """Return what the turns of a run log together: their outputs in order, the sums of their metrics."""
+    """Return what the turns of a run log together: their outputs in order, how many there were, and their usage.
+
+    The tokens stand on the requests, or on the model calls inside these, and are no metrics of the run.
+    """
     output: list[Loggable] = []
     metadata: dict[str, Loggable] = {}
-    metrics: dict[str, float] = {"request_count": len(turns)}
+    usage: dict[str, float] = {}
     for turn in turns:
         output += turn.output if isinstance(turn.output, list) else []
         about = turn.metadata or {}
         # The model that answered first, as in a single request.
         metadata = without_none({name: metadata.get(name, about.get(name)) for name in ("conversation_id", "model")})
-        for name, count in turn.metrics.items():
-            metrics[name] = metrics.get(name, 0) + count
-    outcome = Outcome(output, metadata, metrics, error=turns[-1].error if turns else None)
+        for name, count in _usage(turn):
+            usage[name] = usage.get(name, 0) + count
+    about_run: dict[str, Loggable] = {"request_count": len(turns), **({"usage": {**usage}} if usage else {})}
+    outcome = Outcome(output, {**metadata, **about_run}, error=turns[-1].error if turns else None)
     return with_requested_model(outcome, request)
+
+
+def _usage(turn: Outcome) -> Iterator[tuple[str, float]]:
+    """Yield what a request used, which is metadata where its model calls have it."""
+    usage = (turn.metadata or {}).get("usage", turn.metrics)
+    for name, count in usage.items() if isinstance(usage, Mapping) else ():
+        if isinstance(count, int | float):
+            yield name, count
 
 
 class Run:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from ..faults import guarded
-from ..operations import Accumulator, Operation, Outcome, Request
+from ..operations import Accumulator, Operation, Outcome, Request, ResponseReader
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
 from . import parsing
@@ -82,9 +82,7 @@ class TracedCall:
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
-        read = operation.response
-        if operation.with_llm_spans is not None and llm_spans_enabled(resource):
-            read = operation.with_llm_spans
+        read = _response_reader(operation, resource, request) or operation.response
         run = current_run.get()
         self._run_request = None if run is None else run.begin(read)
         self._read = read if self._run_request is None else self._run_request.read
@@ -137,3 +135,11 @@ class TracedCall:
 @guarded(fallback=Request())
 def _read_request(operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Request:
     return operation.request(own_arguments(method, arguments))
+
+
+@guarded(fallback=None)
+def _response_reader(operation: Operation, resource: Any, request: Request) -> ResponseReader | None:
+    """Return what reads the response where the model calls inside are to be shown as well."""
+    if operation.with_llm_spans is None or not llm_spans_enabled(resource):
+        return None
+    return operation.with_llm_spans(request)

@@ -1,11 +1,11 @@
-"""Opening, closing and nesting spans; aligning Mistral's clock with ours."""
+"""Opening, closing and nesting spans."""
 
 import asyncio
 import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
@@ -15,6 +15,7 @@ from ..errors import error_text_of
 from ..faults import guarded, report_fault
 from ..operations import INSTRUMENTATION, Child, Outcome, Request
 from . import handover
+from .alignment import align
 from .pending import PendingToolCall, add_pending, update_tool_call
 
 
@@ -171,38 +172,6 @@ class CallSpan:
         return self._start + (seconds - self._started)
 
 
-def align(
-    children: Sequence[Child], start: float, end: float, arrived_at: Callable[[float], float] = float
-) -> Iterator[tuple[float, float]]:
-    """Yield each child's start and end on our clock, in Unix seconds, given the call's own.
-
-    Mistral's times are shifted together by the least that makes them fit into the call, lengths and order kept; when
-    they are longer than the call, they end with it. A time that Mistral did not give is that of the event's arrival
-    here, or else the end of the call. `arrived_at` turns arrivals into Unix seconds.
-    """
-    times = [time for child in children for time in (child.start, child.end) if time is not None]
-    shift = 0.0
-    if times:
-        first, last = min(times), max(times)
-        if last > end or last - first > end - start:
-            shift = end - last
-        elif first < start:
-            shift = start - first
-    for child in children:
-        first_seen, last_seen = (time and arrived_at(time) for time in child.arrival or (None, None))
-        child_end = _first_known(child.end, shift, last_seen, end)
-        child_start = _first_known(child.start, shift, first_seen, child_end)
-        # The sum of floats may fall beyond the call by a rounding error.
-        child_start = min(child_start, end)
-        yield child_start, max(child_start, min(child_end, end))
-
-
-def _first_known(server_time: float | None, shift: float, arrival: float | None, otherwise: float) -> float:
-    if server_time is not None:
-        return server_time + shift
-    return otherwise if arrival is None else arrival
-
-
 @guarded(fallback=Outcome())
 def _read(read_outcome: Callable[[], Outcome]) -> Outcome:
     return read_outcome()
@@ -232,12 +201,13 @@ def _error_text(error: BaseException) -> str:
         return type(error).__name__
 
 
-def _with_first_output(children: Sequence[Child], seconds: float) -> list[Child]:
-    """Give the time to the first token to the only model call, which is the child that has metrics."""
-    return [
-        child._replace(metrics={**child.metrics, "time_to_first_token": seconds}) if child.metrics else child
-        for child in children
-    ]
+def _with_first_output(children: Sequence[Child], seconds: float) -> Sequence[Child]:
+    """Give the time to the first token to the first model call, if any is shown."""
+    for index, child in enumerate(children):
+        if child.span_type is SpanTypeAttribute.LLM:
+            first = child._replace(metrics={**child.metrics, "time_to_first_token": seconds})
+            return [*children[:index], first, *children[index + 1 :]]
+    return children
 
 
 @guarded(fallback=None)
