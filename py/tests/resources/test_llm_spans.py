@@ -6,7 +6,7 @@ import pytest
 from braintrust.integrations.mistral.operations import Child, Outcome, Request
 from braintrust.integrations.mistral.patchers import wrap_mistral
 from braintrust.integrations.mistral.payloads import without_none
-from braintrust.integrations.mistral.resources.llm_spans import chat_messages, entry_messages, with_llm_spans
+from braintrust.integrations.mistral.resources.model_calls import with_llm_spans
 from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
 
 from braintrust_mistral.local import LocalMistral
