@@ -36,7 +36,7 @@ ONCE = frozenset(
         "patching._renew_lock",
         "redaction._search_table",
         "resources.completions._operations",
-        "resources.llm_spans.with_llm_spans",
+        "resources.model_calls.with_llm_spans",
         "resources.reading.from_loggable",
         "resources.reading.request_reader",
         "resources.reading.with_stream",
@@ -92,6 +92,9 @@ NOT_TRACING = frozenset(
         "tracing.streams._AsyncIterator.aclose",
         # For payloads with secrets, masked errors, and chunks that are not as the applications have them.
         "errors._lines_without_messages",
+        "resources.earlier_turns.Conversation.up_to",
+        "resources.model_calls._groups.<lambda>",
+        "resources.model_calls._note",
         "resources.chunks.Arguments.are_followed_by",
         "resources.chunks.Arguments.has_begun",
         "resources.chunks.Pieces.__bool__",

@@ -138,7 +138,8 @@ def test_whatever_a_response_is_it_can_be_read(path: str, response: Any, request
     OPERATIONS[path].response(response, Request())
     reader = OPERATIONS[path].with_llm_spans
     if reader is not None:
-        reader({"outputs": response}, Request(response, request))
+        asked = Request(response, request)
+        reader(asked)({"outputs": response}, asked)
 
 
 @pytest.mark.parametrize("path", sorted(OPERATIONS))
@@ -397,7 +398,8 @@ def test_however_deep_a_value_is_what_is_logged_of_it_is_not(reading: str) -> No
         entries = [{"type": "message.output", "content": value}]
         read_all = OPERATIONS["beta.conversations.start"].with_llm_spans
         assert read_all is not None
-        (call,) = read_all({"outputs": entries}, Request(value)).children
+        asked = Request(value)
+        (call,) = read_all(asked)({"outputs": entries}, asked).children
         assert depth_of(call.output) <= MAX_DEPTH + 5
     else:
         result = READINGS[reading](value)

@@ -17,6 +17,7 @@ START, APPEND = "mistral.beta.conversations.start", "mistral.beta.conversations.
 STREAM = "mistral.beta.conversations.start_stream"
 SEARCHED = [STREAM, "tool: web_search"]
 HANDED_OVER = [START, "tool: web_search", "handoff: analyst", "tool: code_interpreter"]
+MODEL_CALLS = ["chat mistral-medium-latest", "chat mistral-large-latest"] * 2
 EVALUATED = ["eval", "task", START, "tool: web_search", "names_what_was_asked", "cites_a_source"]
 CALLED = ["tool: get_exchange_rate"] * 2 + ["look up the rate"] * 2
 BOOKED = [
@@ -31,7 +32,7 @@ SPANS = {
     "handoff": ["a handoff", *HANDED_OVER],
     "llm_spans": [
         *("llm_spans=False", *HANDED_OVER),
-        *("llm_spans=True", *HANDED_OVER, "message: mistral-large-latest"),
+        *("llm_spans=True", *HANDED_OVER, *MODEL_CALLS),
     ],
     "masking": [
         *("masked", START, "tool: web_search", APPEND, "tool: web_search", "mistral.chat.complete"),

@@ -473,7 +473,7 @@ def test_each_method_is_an_operation_as_far_as_opentelemetry_knows_it(name: str,
 
 
 def test_a_model_call_within_a_conversation_is_a_chat() -> None:
-    record: Json = {"span_attributes": {"name": "message: mistral-small-2603", "type": "llm"}}
+    record: Json = {"span_attributes": {"name": "chat mistral-small-2603", "type": "llm"}}
     assert span_attributes(record)["gen_ai.operation.name"] == "chat"
 
 

@@ -323,7 +323,7 @@ async def test_a_run_that_is_cancelled_while_it_waits_for_a_request_ends_with_th
     assert outline(rows) == ["run", *["  start", "  tool: knead", "  append"][: 1 + 2 * turn]]
     assert are_cancelled(rows) == {"run", "append" if turn else "start"}
     assert rows[0]["output"] == WHOLE[: 2 * turn]
-    assert rows[0]["metrics"]["request_count"] == 1 + turn
+    assert rows[0]["metadata"]["request_count"] == 1 + turn
 
 
 async def test_a_streamed_run_that_is_cancelled_while_it_waits_for_an_event_ends_with_the_cancellation(
@@ -534,4 +534,4 @@ def test_a_version_without_the_function_that_executes_functions_costs_their_span
     # The call is shown as one that the application answers.
     assert outline(rows) == ["run", "  start", "    tool: knead", "  append"]
     assert rows[0]["output"] == [*BREAD[0], *BREAD[1]]
-    assert rows[0]["metrics"]["request_count"] == 2
+    assert rows[0]["metadata"]["request_count"] == 2

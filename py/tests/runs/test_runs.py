@@ -91,7 +91,7 @@ async def test_between_the_events_of_a_streamed_run_the_callers_span_is_current(
     tree = outline(rows)
     assert (tree.count("    start"), tree.count("  start"), tree.count("    append")) == (1, 1, 1)
     (of_run,) = [row for row in rows if short_name(row) == "run"]
-    assert of_run["metrics"]["request_count"] == 2
+    assert of_run["metadata"]["request_count"] == 2
     assert of_run["output"] == [*BREAD[0], gives("kneaded for 8"), *BREAD[1]]
 
 
@@ -197,7 +197,7 @@ async def test_the_calls_that_a_function_makes_are_its_own_and_no_turns_of_the_r
         "500 g",
         "function.call",
     )
-    assert named["run"]["metrics"]["request_count"] == 2
+    assert named["run"]["metadata"]["request_count"] == 2
     assert named["run"]["output"] == [*BREAD[0], gives("kneaded"), *BREAD[1]]
     assert len(pending_calls) == waiting
 
@@ -512,15 +512,14 @@ async def test_the_span_of_a_run_adds_up_what_its_requests_hold(run: Run, spans:
             "stream": is_stream,
             "instructions": "Be warm.",
             "name": "bakery",
-        },
-        metrics={
             "request_count": 2,
-            "prompt_tokens": 2 * USAGE["prompt_tokens"],
-            "completion_tokens": 2 * USAGE["completion_tokens"],
-            "tokens": 2 * USAGE["total_tokens"],
-            "duration": ANY,
-            **({"time_to_first_token": ANY} if is_stream else {}),
+            "usage": {
+                "prompt_tokens": 2 * USAGE["prompt_tokens"],
+                "completion_tokens": 2 * USAGE["completion_tokens"],
+                "tokens": 2 * USAGE["total_tokens"],
+            },
         },
+        metrics={"duration": ANY, **({"time_to_first_token": ANY} if is_stream else {})},
         error=None,
         seconds=ANY,
         children=(),
@@ -558,7 +557,7 @@ async def test_a_request_that_is_refused_is_the_error_of_the_run(run: Run, spans
     assert [bool(row.get("error")) for row in rows] == [True, False, False, False, True]
     assert "the oven is cold" in rows[0]["error"]
     assert rows[0]["output"] == [*BREAD[0], gives("kneaded for 8")]
-    assert (rows[0]["metrics"]["request_count"], rows[0]["metrics"]["tokens"]) == (2, USAGE["total_tokens"])
+    assert (rows[0]["metadata"]["request_count"], rows[0]["metadata"]["usage"]["tokens"]) == (2, USAGE["total_tokens"])
 
 
 async def test_a_stream_that_breaks_is_the_error_of_the_run_and_what_had_arrived_is_its_output(
@@ -627,7 +626,7 @@ async def test_a_streamed_run_logs_what_it_logs_unstreamed(service: LocalMistral
     assert json.loads(result["result"]) == {"departure": "14:30", "passengers": 4}
     for name in ("prompt_tokens", "completion_tokens", "connector_tokens", "tokens"):
         requests = [row["metrics"].get(name, 0) for row in runs[0] if short_name(row) in ("start", "append")]
-        assert unstreamed["metrics"][name] == sum(requests) > 0
+        assert unstreamed["metadata"]["usage"][name] == sum(requests) > 0
 
 
 @both_ways

@@ -80,8 +80,12 @@ def test_a_run_has_the_sums_of_its_requests_and_what_the_first_said_of_itself() 
     ]
     assert read_response(turns, Request()) == Outcome(
         [{"n": 1}, {"n": 2}, {"n": 3}],
-        {"conversation_id": "conv_1", "model": "small"},
-        {"request_count": 4, "tokens": 13, "connector_tokens": 2},
+        {
+            "conversation_id": "conv_1",
+            "model": "small",
+            "request_count": 4,
+            "usage": {"tokens": 13, "connector_tokens": 2},
+        },
         error="at last",
     )
-    assert read_response([], Request()) == Outcome([], {}, {"request_count": 0})
+    assert read_response([], Request()) == Outcome([], {"request_count": 0})
