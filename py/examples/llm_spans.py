@@ -1,7 +1,7 @@
 """Shows the model calls inside a conversation: `python -m examples.llm_spans`.
 
 The same question twice. As it is by default, the trace has the steps that Mistral ran; with `llm_spans=True` also each
-call of a model before what it asked for, with all that the model had seen by then, as Braintrust's thread view reads it.
+call of a model before what it asked for, with all that the model had seen, as Braintrust's thread view reads it.
 """
 
 from typing import Any

@@ -142,5 +142,8 @@ def _joined(contents: Sequence[Loggable]) -> Loggable:
         return "\n\n".join(texts)
     parts: list[Loggable] = []
     for content in contents:
-        parts += content if isinstance(content, list) else [{"type": "text", "text": content}]
+        if isinstance(content, list):
+            parts.extend(content)
+        else:
+            parts.append({"type": "text", "text": content})
     return parts

@@ -80,7 +80,7 @@ class _Call(NamedTuple):
         seen: how many of the messages of the conversation came before it.
     """
 
-    index: int
+    first_index: int
     entries: list[Entry]
     seen: int
 
@@ -133,7 +133,7 @@ def _child(
         input=[*input],
         output=[{"index": 0, "finish_reason": reason, "message": assistant_message(call.entries)}],
         metadata=without_none(metadata),
-        child_index=call.index,
+        child_index=call.first_index,
         end=_end(call.entries),
     )
 
