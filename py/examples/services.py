@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import braintrust
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from braintrust_mistral.local.braintrust.traces import Trace, described
 from braintrust_mistral.local.drawing.picture import show_trace
 from braintrust_mistral.local.mistral.answers import Json
 
@@ -85,7 +86,7 @@ class Services(NamedTuple):
         """Draw the trace with this root, or print its link."""
         if trace := self.trace(root):
             show_trace(trace)
-            print()
+            print(f"{described(Trace(root.root_span_id, trace))}\n")
         else:
             print(root.permalink())
 

@@ -51,7 +51,7 @@ SPANS = {
 TEXTS = {
     "evaluation": r"'names_what_was_asked': True, 'cites_a_source': True",
     "genai": r'gen_ai\.operation\.name: "invoke_agent"',
-    "llm_spans": r"What the last model saw:\n  user +How did tram",
+    "llm_spans": r"thread of \d+: user → assistant → tool → [\s\S]*What the last model saw:\n  user +How did tram",
     "masking": r"of type ValidationError[\s\S]*The canary is in what was sent: no\.",
     "web_app": r"left half-way: +Ferries leave every \n[\s\S]*CancelledError",
     "web_search": r"1\.40 EUR \[2\][\s\S]*\[2\] Fares \| Tagus Ferries, https:",

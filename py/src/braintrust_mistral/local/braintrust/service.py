@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 import uuid
-from copy import deepcopy
 from typing import Literal, TypeAlias
 
 from starlette.requests import Request
@@ -12,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from braintrust_mistral.local.braintrust.rows import spans_of
+from braintrust_mistral.local.braintrust.traces import Trace, traces_of
 from braintrust_mistral.local.mistral.answers import Json
 from braintrust_mistral.local.server import LocalServer, until_gone
 
@@ -21,8 +22,6 @@ ORGANIZATION = "local"
 
 _ORGANIZATION_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, ORGANIZATION))
 _PROJECT_NAMESPACE = uuid.UUID(_ORGANIZATION_ID)
-_CREATED_ONCE = {"created", "span_id", "root_span_id", "span_parents", "_parent_id"}
-"""Fields that a later row of the same id does not change."""
 
 Outage: TypeAlias = Literal["errors", "held", "silent"]
 """A way for Braintrust to be out of order: it answers with a 500, or not yet, or never."""
@@ -69,20 +68,14 @@ class LocalBraintrust(LocalServer):
         }
 
     def spans(self) -> list[Json]:
-        """The spans, in the order in which their first rows arrived: rows of one id merged as the backend does it.
-
-        A row with `_is_merge` is merged in depth into what its id has so far; another row replaces it.
-        """
+        """The spans, in the order in which their first rows arrived; see `spans_of`."""
         with self._lock:
-            rows = deepcopy(self.rows)
-        merged: dict[str, Json] = {}
-        for row in rows:
-            before = merged.get(row["id"], {})
-            if row.pop("_is_merge", False) and before:
-                later = {key: value for key, value in row.items() if key not in _CREATED_ONCE}
-                row = _merged(before, later) | _tags(before, later)
-            merged[row["id"]] = row
-        return list(merged.values())
+            rows = list(self.rows)
+        return spans_of(rows)
+
+    def traces(self) -> list[Trace]:
+        """The traces, in the order in which their first rows arrived: spans, totals, and the thread."""
+        return traces_of(self.spans())
 
     def clear(self) -> None:
         """Forget all rows and attachments."""
@@ -175,20 +168,3 @@ async def _body(request: Request) -> Json:
 def _named(name: str) -> Json:
     """A project or an experiment: the same id for the same name."""
     return {"id": str(uuid.uuid5(_PROJECT_NAMESPACE, name)), "name": name}
-
-
-def _merged(before: Json, later: Json) -> Json:
-    """Two objects merged in depth; where they differ, and in lists, the later one wins."""
-    both = {
-        key: _merged(before[key], later[key])
-        for key in before.keys() & later.keys()
-        if isinstance(before[key], dict) and isinstance(later[key], dict)
-    }
-    return before | later | both
-
-
-def _tags(before: Json, later: Json) -> Json:
-    """The tags of a span, which add up."""
-    if not (before.get("tags") and later.get("tags")):
-        return {}
-    return {"tags": list(dict.fromkeys([*before["tags"], *later["tags"]]))}

@@ -1,0 +1,42 @@
+"""Rows as the SDK sends them, put together to spans as the backend does it."""
+
+from collections.abc import Iterable
+from copy import deepcopy
+
+from braintrust_mistral.local.mistral.answers import Json
+
+
+_CREATED_ONCE = {"created", "span_id", "root_span_id", "span_parents", "_parent_id"}
+"""Fields that a later row of the same id does not change."""
+
+
+def spans_of(rows: Iterable[Json]) -> list[Json]:
+    """Return the spans of these rows, in the order in which their first rows arrived; the rows stay as they are.
+
+    A row with `_is_merge` is merged in depth into what its id has so far; another row replaces it.
+    """
+    spans: dict[str, Json] = {}
+    for row in deepcopy(list(rows)):
+        before = spans.get(row["id"], {})
+        if row.pop("_is_merge", False) and before:
+            later = {key: value for key, value in row.items() if key not in _CREATED_ONCE}
+            row = _merged(before, later) | _tags(before, later)
+        spans[row["id"]] = row
+    return list(spans.values())
+
+
+def _merged(before: Json, later: Json) -> Json:
+    """Two objects merged in depth; where they differ, and in lists, the later one wins."""
+    both = {
+        key: _merged(before[key], later[key])
+        for key in before.keys() & later.keys()
+        if isinstance(before[key], dict) and isinstance(later[key], dict)
+    }
+    return before | later | both
+
+
+def _tags(before: Json, later: Json) -> Json:
+    """The tags of a span, which add up."""
+    if not (before.get("tags") and later.get("tags")):
+        return {}
+    return {"tags": list(dict.fromkeys([*before["tags"], *later["tags"]]))}

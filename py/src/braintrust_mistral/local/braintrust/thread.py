@@ -1,0 +1,83 @@
+"""The conversation that a trace's llm spans tell, as Braintrust's view of threads shows it."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeGuard
+
+from braintrust_mistral.local.braintrust.totals import is_llm, is_scorers
+from braintrust_mistral.local.mistral.answers import Json
+
+
+def thread_of(spans: Iterable[Json]) -> list[Json]:
+    """Return the messages of the llm spans, each where it was said first; a scorer's are not among them.
+
+    The input of a model call is all that its model saw, so much of it stands in the calls before: what does, in the
+    same order, is not repeated. Answers always show. Spans whose input is no list of messages have none.
+    """
+    thread: list[Json] = []
+    seen: list[str] = []
+
+    def add(message: Json, key: str) -> None:
+        thread.append(message)
+        seen.append(key)
+
+    for span in sorted(filter(_is_of_thread, spans), key=_began):
+        said_before = 0
+        shown = len(seen)
+        for message in span["input"]:
+            key = _key(message)
+            try:
+                said_before = seen.index(key, said_before, shown) + 1
+            except ValueError:
+                add(message, key)
+        for message in _answers(span.get("output")):
+            add(message, _key(message))
+    return thread
+
+
+def _is_of_thread(span: Json) -> bool:
+    messages = span.get("input")
+    return is_llm(span) and not is_scorers(span) and isinstance(messages, list) and all(map(_is_message, messages))
+
+
+def _is_message(value: Any) -> TypeGuard[Json]:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
+
+
+def _began(span: Json) -> tuple[float, int]:
+    return (span.get("metrics") or {}).get("start", 0.0), span["span_attributes"].get("exec_counter", 0)
+
+
+def _answers(output: Any) -> Iterator[Json]:
+    """Yield the messages of an output: of its choices, or of a list of messages."""
+    for answer in output if isinstance(output, list) else [output]:
+        message = answer.get("message", answer) if isinstance(answer, dict) else None
+        if _is_message(message):
+            yield message
+
+
+def _key(message: Json) -> str:
+    """Return what makes two messages the same: who says what to whom, however it is written down."""
+    told = [message["role"], message.get("tool_call_id"), _calls(message), _content(message.get("content"))]
+    return json.dumps(told, sort_keys=True)
+
+
+def _calls(message: Json) -> list[Any]:
+    # What an application sends back of a call may lack its type or its index.
+    calls = message.get("tool_calls")
+    return [
+        [call.get("id"), call.get("function")] if isinstance(call, dict) else call
+        for call in (calls if isinstance(calls, list) else [])
+    ]
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        # Each span uploads its own copy of an attachment.
+        ignored = "key" if value.get("type") == "braintrust_attachment" else None
+        return {name: _content(item) for name, item in value.items() if name != ignored}
+    if isinstance(value, list):
+        if all(isinstance(part, dict) and part.keys() == {"type", "text"} for part in value):
+            return "".join(part["text"] for part in value) or None
+        return [_content(item) for item in value]
+    return value or None

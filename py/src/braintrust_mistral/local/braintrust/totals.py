@@ -1,0 +1,98 @@
+"""What Braintrust adds up over the spans of a trace: tokens, and what they are estimated to cost."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from braintrust_mistral.local.mistral.answers import Json
+
+
+class Price(NamedTuple):
+    """What a model's tokens cost, in US dollars per million."""
+
+    prompt: float
+    cached: float
+    completion: float
+
+
+PRICES = {
+    ("mistral", "mistral-small-latest"): Price(0.15, 0.015, 0.60),
+    ("mistral", "mistral-medium-latest"): Price(1.50, 0.15, 7.50),
+    ("mistral", "mistral-large-latest"): Price(0.50, 0.05, 1.50),
+}
+"""Prices by provider and model, to show what Braintrust estimates: those of the demo's models, and no price list."""
+
+
+class Totals(NamedTuple):
+    """What the spans of a trace add up to, scorers' spans aside.
+
+    Attributes:
+        tokens: of the spans of any type, like the next two.
+        cost: in US dollars; None where no span has tokens with a known price.
+        llm_tokens: of the spans of type llm alone, which is what Braintrust's ready-made charts read.
+        llm_cost: what the chart "Total LLM cost" shows.
+    """
+
+    spans: int
+    errors: int
+    tokens: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+    llm_tokens: int
+    llm_cost: float | None
+
+
+def totals_of(spans: Iterable[Json]) -> Totals:
+    """Return what these spans add up to; a scorer's spans count as spans and as errors, and cost nothing."""
+    spans = list(spans)
+    counted = [span for span in spans if not is_scorers(span)]
+    llm_spans = [span for span in counted if is_llm(span)]
+    return Totals(
+        spans=len(spans),
+        errors=sum(bool(span.get("error")) for span in spans),
+        tokens=_sum("tokens", counted),
+        prompt_tokens=_sum("prompt_tokens", counted),
+        completion_tokens=_sum("completion_tokens", counted),
+        cost=_total_cost(counted),
+        llm_tokens=_sum("tokens", llm_spans),
+        llm_cost=_total_cost(llm_spans),
+    )
+
+
+def cost_of(span: Json) -> float | None:
+    """Return what one span cost in US dollars, or None where that is not known.
+
+    The span's own `metrics.estimated_cost` if it has one, else its tokens at the price of its own `metadata.model`
+    from its own `metadata.provider`. Cached tokens are among the prompt's.
+    """
+    metrics = span.get("metrics") or {}
+    if (estimated := metrics.get("estimated_cost")) is not None:
+        return estimated
+    metadata = span.get("metadata") or {}
+    price = PRICES.get((str(metadata.get("provider")), str(metadata.get("model"))))
+    if price is None or not metrics.keys() & {"prompt_tokens", "completion_tokens"}:
+        return None
+    cached = metrics.get("prompt_cached_tokens") or 0
+    uncached = (metrics.get("prompt_tokens") or 0) - cached
+    completion = metrics.get("completion_tokens") or 0
+    return (uncached * price.prompt + cached * price.cached + completion * price.completion) / 1_000_000
+
+
+def is_llm(span: Json) -> bool:
+    """Return whether the span is a model call, which charts and threads are made of."""
+    return (span.get("span_attributes") or {}).get("type") == "llm"
+
+
+def is_scorers(span: Json) -> bool:
+    """Return whether the span is a scorer's, whose tokens are not the application's."""
+    attributes = span.get("span_attributes") or {}
+    return attributes.get("purpose") == "scorer" or attributes.get("type") == "score"
+
+
+def _sum(metric: str, spans: Iterable[Json]) -> int:
+    return sum((span.get("metrics") or {}).get(metric) or 0 for span in spans)
+
+
+def _total_cost(spans: Iterable[Json]) -> float | None:
+    costs = [cost for cost in map(cost_of, spans) if cost is not None]
+    return sum(costs) if costs else None
