@@ -91,7 +91,7 @@ def environment(session: nox.Session, group: str) -> str:
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
     """Test the integration against one pair of SDKs, and the local services with its clients."""
     install(session, "test", "local", "demo", mistral=mistral, braintrust=braintrust)
-    pytest(session, "tests", "--ignore=tests/overlay", mistral=mistral)
+    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=mistral)
 
 
 @nox.session(python=[version for version in VERSIONS["python"] if version != THIS_PYTHON])
@@ -133,7 +133,7 @@ def new_mistral(session: nox.Session) -> None:
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
     session.install(f"mistralai[agents]=={mistral}")
-    pytest(session, "tests", "--ignore=tests/overlay", mistral=tested)
+    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=tested)
 
 
 @nox.session
@@ -230,5 +230,4 @@ def types(session: nox.Session) -> None:
 def record(session: nox.Session, mistral: str) -> None:
     """Record the cassettes anew: from Mistral's API with MISTRAL_API_KEY set, else from the local Mistral."""
     install(session, "test", "local", mistral=mistral)
-    modules = ("tests/test_mistral.py", "tests/test_mistral_models.py")
-    pytest(session, *modules, "--record-mode=rewrite", mistral=mistral)
+    pytest(session, "-ptests.helpers.recording", INTEGRATION, "--record-mode=rewrite", mistral=mistral)

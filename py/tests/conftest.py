@@ -2,10 +2,6 @@
 
 import asyncio
 import builtins
-import contextlib
-import importlib
-import importlib.metadata
-import json
 import logging
 import operator
 import os
@@ -15,7 +11,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import braintrust
@@ -23,7 +19,6 @@ import hypothesis
 import pytest
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults as faults_module
-from braintrust.integrations.mistral import wrap_mistral
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
 from braintrust.integrations.mistral.tracing import handover
@@ -31,8 +26,7 @@ from braintrust.integrations.mistral.tracing.pending import early_updates, pendi
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
-from tests.helpers.spans import LoggedSpan, logged_calls
-from tests.helpers.wire import Handler, Json, client_of, events_of, unstreamed
+from tests.helpers.wire import Handler, client_of
 
 
 try:
@@ -41,11 +35,6 @@ try:
 except ImportError:
     from mistralai import Mistral  # 1.x
     from mistralai.conversations import Conversations  # type: ignore[no-redef]
-
-try:
-    import httpx2 as httpx
-except ImportError:
-    import httpx
 
 if TYPE_CHECKING:
     from braintrust_mistral.local import LocalBraintrust, LocalMistral
@@ -302,165 +291,3 @@ def run_application(
     )
     assert process.returncode == 0, process.stderr
     return process
-
-
-API = "https://api.mistral.ai"
-CASSETTES = pathlib.Path(__file__).parents[1] / "src/braintrust/integrations/mistral/cassettes"
-MISTRALAI = importlib.metadata.version("mistralai")
-CASSETTE_VERSION = os.environ.get("BRAINTRUST_TEST_PACKAGE_VERSION") or (
-    MISTRALAI if (CASSETTES / MISTRALAI).is_dir() else "latest"
-)
-
-RECORDED = [
-    pytest.mark.vcr,
-    pytest.mark.block_network,
-    pytest.mark.skipif(
-        int(MISTRALAI.partition(".")[0]) >= 3 and int(importlib.metadata.version("vcrpy").partition(".")[0]) < 9,
-        reason="mistralai 3 speaks httpx2, which vcrpy sees from 9.0 on; that needs Python 3.11",
-    ),
-]
-"""The marks of a test with a cassette."""
-
-MODEL = "mistral-medium-latest"
-QUESTION = "Where does Lisbon lie? Answer in one sentence."
-RATES: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_exchange_rate",
-        "description": "The exchange rate of two currencies.",
-        "parameters": {"type": "object", "properties": {"base": {"type": "string"}, "quote": {"type": "string"}}},
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def vcr_cassette_dir() -> str:
-    """A folder for each tested version of mistralai, as the SDK's other integrations have it."""
-    return str(CASSETTES / CASSETTE_VERSION)
-
-
-@pytest.fixture
-def vcr_config() -> Json:
-    """No secrets, no address but Mistral's, and nothing that differs from one recording to the next for no reason."""
-
-    def request(request: Any) -> Any:
-        request.uri = API + "/" + request.uri.split("/", 3)[3]
-        kind, _, boundary = (request.headers.get("content-type", "") if request.body else "").partition("; boundary=")
-        if boundary:
-            # Random, and all that differs between two forms with the same content.
-            request.body = request.body.replace(f"--{boundary}".encode(), b"--boundary")
-            kind = f"{kind}; boundary=boundary"
-        request.headers = {"content-type": kind} if kind else {}
-        return request
-
-    def response(response: Any) -> Any:
-        kept = {name: value for name, value in response["headers"].items() if name.lower() == "content-type"}
-        return {**response, "headers": kept}
-
-    return {
-        "before_record_request": request,
-        "before_record_response": response,
-        "decode_compressed_response": True,
-        "match_on": ["method", "uri", "headers", "body"],
-        "allow_playback_repeats": False,
-    }
-
-
-Connect = Callable[..., Mistral]
-"""Makes a client, given the local Mistral's scenario, and whether the real one cannot be made to answer that way."""
-
-
-@pytest.fixture
-async def connect(
-    vcr: Any, record_mode: str, default_cassette_name: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Connect]:
-    """Clients whose traffic is replayed, or recorded where `--record-mode` says so."""
-    async with contextlib.AsyncExitStack() as resources:
-
-        def make(scenario: str | None = None, *, only_local: bool = False) -> Mistral:
-            key, url = os.environ.get("MISTRAL_API_KEY"), API
-            if record_mode == "none":
-                cassette = CASSETTES / CASSETTE_VERSION / f"{default_cassette_name}.yaml"
-                assert cassette.exists(), f"{cassette} is missing; cassettes/README.md tells how to record it"
-                key = "replayed"
-            elif only_local or not key:
-                # Replaying needs no server.
-                from braintrust_mistral.local import LocalMistral
-
-                if scenario is not None:
-                    _always_play(scenario, monkeypatch)
-                key, url = "local", resources.enter_context(LocalMistral(pace=0.02)).url
-            # Certificates take longer to load than most of these tests, and few calls need them.
-            verify = record_mode != "none" and url == API
-            client = httpx.Client(verify=verify, follow_redirects=True)
-            async_client = httpx.AsyncClient(verify=verify, follow_redirects=True)
-            resources.callback(client.close)
-            resources.push_async_callback(async_client.aclose)
-            return wrap_mistral(Mistral(api_key=key, server_url=url, client=client, async_client=async_client))
-
-        yield make
-    assert vcr.all_played or record_mode != "none", "the cassette has requests that were not made"
-
-
-def _always_play(scenario: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the local Mistral answer like this whatever a request names: real models, so that the real one could."""
-    from braintrust_mistral.local.mistral import completion_scenarios, response_items, scenarios
-
-    catalogues = {"conversations": scenarios, "completions": completion_scenarios, "responses": response_items}
-    for endpoints, catalogue in catalogues.items():
-        chosen = catalogue.scenario(scenario)
-        monkeypatch.setattr(f"braintrust_mistral.local.mistral.{endpoints}.scenario", lambda *_, chosen=chosen: chosen)
-
-
-@pytest.fixture
-def mistral(connect: Connect) -> Mistral:
-    return connect()
-
-
-class Wire:
-    """What was on the wire in this test, call by call; a negative number counts from the last."""
-
-    def __init__(self, cassette: Any) -> None:
-        self._cassette = cassette
-
-    def request(self, call: int = -1) -> Any:
-        """The body of a request."""
-        return json.loads(self._cassette.requests[call].body)
-
-    def response(self, call: int = -1) -> Any:
-        """The body of an unstreamed response."""
-        return json.loads(self._cassette.responses[call]["body"]["string"])
-
-    def events(self, call: int = -1) -> list[Json]:
-        """The data of a stream's events."""
-        return events_of(self._cassette.responses[call]["body"]["string"])
-
-    def streamed(self, call: int = -1) -> Json:
-        """The unstreamed response that the events of a conversation's stream add up to."""
-        return unstreamed(self.events(call))
-
-
-@pytest.fixture
-def wire(vcr: Any) -> Wire:
-    return Wire(vcr)
-
-
-def only_call(spans: LoggedSpans) -> LoggedSpan:
-    (call,) = logged_calls(spans.pop())
-    return call
-
-
-def last_call(spans: LoggedSpans) -> LoggedSpan:
-    return logged_calls(spans.pop())[-1]
-
-
-def consume(stream: Any) -> None:
-    with stream:
-        for _ in stream:
-            pass
-
-
-async def consume_async(stream: Any) -> None:
-    async with stream:
-        async for _ in stream:
-            pass

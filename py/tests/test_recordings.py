@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from braintrust.integrations.mistral.test_mistral import events_of, unstreamed
 
-from tests.conftest import LoggedSpans, MakeClient, httpx
-from tests.helpers.spans import expected_call, logged_calls, parsed_by_sdk
-from tests.helpers.wire import Json, answer, events_of, unstreamed
+from tests.conftest import LoggedSpans, MakeClient
+from tests.helpers.spans import expected_conversation, logged_calls, parsed_by_sdk
+from tests.helpers.wire import Json, answer, httpx
 
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "recordings"
@@ -63,7 +64,7 @@ def test_a_recorded_response_is_logged_as_it_was_on_the_wire(
     response, arguments = recording(name), requested(name)
     make_client(lambda _: answer(response)).beta.conversations.start(**arguments)
     assert logged_calls(spans.pop()) == [
-        expected_call("start", redacted(response), inputs=arguments["inputs"], **shown(arguments))
+        expected_conversation("start", redacted(response), inputs=arguments["inputs"], **shown(arguments))
     ]
 
 
@@ -75,8 +76,8 @@ def test_an_append_after_its_start(make_client: MakeClient, spans: LoggedSpans) 
     started = conversations.start(**first)
     conversations.append(conversation_id=started.conversation_id, **second)
     assert logged_calls(spans.pop()) == [
-        expected_call("start", recording("append.1.response.json"), inputs=first["inputs"], **shown(first)),
-        expected_call("append", recording("append.2.response.json"), inputs=second["inputs"], **shown(second)),
+        expected_conversation("start", recording("append.1.response.json"), inputs=first["inputs"], **shown(first)),
+        expected_conversation("append", recording("append.2.response.json"), inputs=second["inputs"], **shown(second)),
     ]
 
 
@@ -101,7 +102,7 @@ def test_a_recorded_stream_is_logged_like_the_response_it_adds_up_to(
     sent = events_of(body)
     assert seen == [event["type"] for event in sent]
     assert logged_calls(spans.pop()) == [
-        expected_call("start_stream", unstreamed(sent), inputs=arguments["inputs"], **shown(arguments))
+        expected_conversation("start_stream", unstreamed(sent), inputs=arguments["inputs"], **shown(arguments))
     ]
 
 
@@ -118,7 +119,9 @@ async def test_a_recorded_stream_cut_after_any_event_is_logged_as_far_as_it_came
         async for _ in await client.beta.conversations.start_stream_async(**arguments):
             pass
         assert logged_calls(spans.pop()) == [
-            expected_call("start_stream", unstreamed(events_of(cut)), inputs=arguments["inputs"], **shown(arguments))
+            expected_conversation(
+                "start_stream", unstreamed(events_of(cut)), inputs=arguments["inputs"], **shown(arguments)
+            )
         ]
 
 

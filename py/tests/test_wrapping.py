@@ -16,10 +16,10 @@ from braintrust.integrations.mistral.resources.conversation_stream import Conver
 from braintrust.integrations.mistral.tracing.arguments import own_arguments
 from braintrust.integrations.mistral.tracing.pending import early_updates
 
-from tests.conftest import LoggedSpans, MakeClient, Mistral, httpx, wait_for_abandoned_streams
+from tests.conftest import LoggedSpans, MakeClient, Mistral, wait_for_abandoned_streams
 from tests.helpers.runs import context_of
 from tests.helpers.spans import logged_calls
-from tests.helpers.wire import ScriptedMistral, answer, answer_stream, client_of, says, streamed
+from tests.helpers.wire import ScriptedMistral, answer, answer_stream, client_of, httpx, says, streamed
 
 
 try:

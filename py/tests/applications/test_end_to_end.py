@@ -16,7 +16,7 @@ from braintrust.integrations import mistral as integration
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from tests.conftest import run_application
-from tests.helpers.spans import LoggedSpan, expected_call, logged_calls, parsed_by_sdk, without_identity
+from tests.helpers.spans import LoggedSpan, expected_conversation, logged_calls, parsed_by_sdk, without_identity
 from tests.helpers.wire import Json
 
 
@@ -86,7 +86,7 @@ def expected(method: str, call: LoggedSpan, outputs: list[Json], **expectation: 
         "outputs": outputs,
         "usage": {"connectors": call.metadata.get("connectors")},
     }
-    return expected_call(method, response, **expectation)._replace(metrics=ANY)
+    return expected_conversation(method, response, **expectation)._replace(metrics=ANY)
 
 
 def test_an_agentic_conversation_shows_the_same_streamed_and_unstreamed(run: Run, mistral: LocalMistral) -> None:

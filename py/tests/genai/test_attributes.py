@@ -22,8 +22,9 @@ from hypothesis import given as given_that
 from hypothesis import strategies as st
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
-from tests.conftest import LoggedSpans, MakeClient, consume
+from tests.conftest import LoggedSpans, MakeClient
 from tests.genai.test_messages import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
+from tests.helpers.spans import consume
 from tests.helpers.wire import Json, answer, answer_stream
 
 

@@ -17,13 +17,13 @@ from braintrust.integrations.mistral.genai.messages import (
     format_tool_definition,
     span_attributes,
 )
+from braintrust.integrations.mistral.test_mistral import CASSETTES, completed, events_of, unstreamed
 from braintrust.logger import Attachment, ExternalAttachment
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
-from tests.conftest import CASSETTES
-from tests.helpers.wire import Json, completed, events_of, unstreamed
+from tests.helpers.wire import Json
 
 
 try:
@@ -37,9 +37,8 @@ except ImportError:  # 1.x
     helpers: Any = None
 
 
-SHARED = Path(__file__).parents[4] / "shared"
-SCHEMA = SHARED / "schemas" / "genai-messages.json"
-RECORDINGS = SHARED / "recordings"
+SCHEMA = json.loads((Path(__file__).parent / "genai-messages.json").read_text())
+RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PNG_BASE64 = base64.b64encode(PNG).decode()
@@ -609,19 +608,10 @@ Check: TypeAlias = Callable[[str, Any], None]
 
 
 @pytest.fixture(scope="session")
-def check_if_possible() -> Check:
-    """Check a collection against the schema, where there is one: `check("input_messages", [...])`."""
-    schema = json.loads(SCHEMA.read_text()) if SCHEMA.exists() else {}
-    validator = jsonschema.Draft202012Validator(schema)
+def check() -> Check:
+    """Check a collection against the schema: `check("input_messages", [...])`."""
+    validator = jsonschema.Draft202012Validator(SCHEMA)
     return lambda collection, value: validator.validate({collection: value})
-
-
-@pytest.fixture(scope="session")
-def check(check_if_possible: Check) -> Check:
-    """The same, for tests that do nothing else."""
-    if not SCHEMA.exists():
-        pytest.skip(f"there are no schemas in {SCHEMA.parent}")
-    return check_if_possible
 
 
 def check_all(check: Check, payload: Any) -> None:
@@ -943,23 +933,21 @@ def check_junk(check: Check, value: Any) -> None:
 
 
 @given_that(value=junk)
-def test_nothing_raises_and_everything_fits_the_schema(check_if_possible: Check, value: Any) -> None:
-    check_junk(check_if_possible, value)
+def test_nothing_raises_and_everything_fits_the_schema(check: Check, value: Any) -> None:
+    check_junk(check, value)
 
 
 @given_that(kind=st.sampled_from(TYPES), values=st.dictionaries(st.sampled_from(NAMES), junk, max_size=4))
-def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(
-    check_if_possible: Check, kind: str, values: Json
-) -> None:
+def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind: str, values: Json) -> None:
     chunk = {**values, "type": kind}
-    check_junk(check_if_possible, chunk)
+    check_junk(check, chunk)
     check_junk(
-        check_if_possible,
+        check,
         {"role": "user", "content": [chunk], "tool_calls": [chunk], "message": chunk, "function": chunk},
     )
     for name in ("chat.complete", "beta.conversations.start", "fim.complete"):
         record = call_record(name, input=chunk, output=[chunk], metadata=values, metrics=values)
-        check_attributes(check_if_possible, span_attributes(record))
+        check_attributes(check, span_attributes(record))
 
 
 UNREADABLE: dict[str, Any] = {
@@ -974,11 +962,11 @@ UNREADABLE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_nor_does_what_cannot_be_read_at_all(check_if_possible: Check, name: str) -> None:
+def test_nor_does_what_cannot_be_read_at_all(check: Check, name: str) -> None:
     value = UNREADABLE[name]
-    check_junk(check_if_possible, value)
+    check_junk(check, value)
     for record in ({"input": value}, {"output": value}, {"metadata": value}, {"metadata": {"tools": value}}):
-        check_attributes(check_if_possible, span_attributes(call_record("chat.complete", **record)))
+        check_attributes(check, span_attributes(call_record("chat.complete", **record)))
 
 
 def test_a_malformed_message_keeps_what_can_be_read_of_it() -> None:

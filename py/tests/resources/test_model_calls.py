@@ -13,9 +13,9 @@ from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
 from hypothesis import HealthCheck, given, settings
 
 from braintrust_mistral.local import LocalMistral
-from tests.conftest import LoggedSpans, Mistral, consume
+from tests.conftest import LoggedSpans, Mistral
 from tests.helpers.runs import context_of, import_runs
-from tests.helpers.spans import outline
+from tests.helpers.spans import consume, outline
 from tests.helpers.wire import Json, ScriptedMistral, answer, calls, client_of, gives, says
 
 

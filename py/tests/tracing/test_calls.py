@@ -11,9 +11,9 @@ import braintrust
 import pytest
 from braintrust.integrations.mistral import MistralIntegration, wrap_mistral
 
-from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, httpx
+from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide
 from tests.helpers.spans import LoggedSpan, logged_calls
-from tests.helpers.wire import USAGE, Json, answer, answer_stream, says, streamed
+from tests.helpers.wire import USAGE, Json, answer, answer_stream, httpx, says, streamed
 
 
 try:

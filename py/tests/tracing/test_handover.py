@@ -14,11 +14,11 @@ import pytest
 from braintrust.logger import _state
 from braintrust.merge_row_batch import merge_row_batch
 
-from tests.conftest import LoggedSpans, MakeClient, httpx, wait_until
+from tests.conftest import LoggedSpans, MakeClient, wait_until
 from tests.helpers.alone import log_to_stdout, run_alone
 from tests.helpers.runs import context_of, import_runs
 from tests.helpers.spans import logged_calls
-from tests.helpers.wire import answer_stream, answer_until, client_of, says, streamed
+from tests.helpers.wire import answer_stream, answer_until, client_of, httpx, says, streamed
 
 
 import_runs()

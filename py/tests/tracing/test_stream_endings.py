@@ -11,9 +11,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.conftest import LoggedSpans, httpx, wait_for_abandoned_streams
+from tests.conftest import LoggedSpans, wait_for_abandoned_streams
 from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, logged_calls
-from tests.helpers.wire import USAGE, Handler, Json, answer_stream, answer_until, client_of, says, streamed
+from tests.helpers.wire import USAGE, Handler, Json, answer_stream, answer_until, client_of, httpx, says, streamed
 
 
 try:

@@ -25,10 +25,10 @@ import pytest
 from braintrust.integrations.mistral.tracing import streams as streams_module
 from braintrust.merge_row_batch import merge_row_batch
 
-from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, httpx, wait_for_abandoned_streams, wait_until
+from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, wait_for_abandoned_streams, wait_until
 from tests.helpers.alone import log_to_stdout, run_alone
 from tests.helpers.spans import IS_MISTRALAI_1, logged_calls
-from tests.helpers.wire import AT, Json, answer, answer_stream, client_of, says, streamed
+from tests.helpers.wire import AT, Json, answer, answer_stream, client_of, httpx, says, streamed
 
 
 try:
