@@ -201,6 +201,59 @@ def test_a_client_is_wrapped_as_far_as_it_has_the_resources_and_their_methods(sp
     assert (row["input"], row["output"]) == ("hello", "started")
 
 
+async def test_a_resource_may_have_async_methods_only(spans: LoggedSpans) -> None:
+    class Chat:
+        async def complete_async(self, **_: object) -> str:
+            return "completed"
+
+    client = wrap_mistral(SimpleNamespace(chat=Chat()))
+    assert await client.chat.complete_async(messages="hello") == "completed"
+    assert spans.pop_one()["output"] == "completed"
+
+
+def test_a_response_that_is_no_model_of_the_sdks_gives_its_tokens(spans: LoggedSpans) -> None:
+    class Response:
+        def __init__(self) -> None:
+            self.model, self.choices = "small", [{"index": 0, "message": {"content": "Rye."}}]
+            self.usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+            self._client = object()
+
+    class Chat:
+        def complete(self, **_: object) -> Response:
+            return Response()
+
+    wrap_mistral(SimpleNamespace(chat=Chat())).chat.complete(messages="hello")
+    row = spans.pop_one()
+    assert {name: row["metrics"][name] for name in ("prompt_tokens", "completion_tokens", "tokens")} == {
+        "prompt_tokens": 1,
+        "completion_tokens": 2,
+        "tokens": 3,
+    }
+    assert (row["output"][0]["message"]["content"], row["metadata"]["model"]) == ("Rye.", "small")
+
+
+@pytest.mark.usefixtures("uninstrumented")
+def test_the_patchers_are_as_the_sdks_tests_use_them(
+    spans: LoggedSpans, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take the tracing off a class, mark and all, and set it up again."""
+    assert MistralIntegration.setup()
+    for composite in MistralIntegration.patchers:
+        for patcher in composite.sub_patchers:
+            if not patcher.applies(None, None):
+                continue
+            class_name, method_name = patcher.target_path.split(".")
+            owner = getattr(patcher.resolve_root(None, None), class_name)
+            method = inspect.getattr_static(owner, method_name)
+            monkeypatch.setattr(owner, method_name, method.__wrapped__)
+            monkeypatch.setattr(method, patcher.patch_marker_attr(), False, raising=False)
+            assert not patcher.is_patched(None, None)
+    assert MistralIntegration.setup()
+    response = {"object": "conversation.response", "conversation_id": "conv_1", "outputs": [], "usage": {}}
+    make_client(lambda request: answer(response)).beta.conversations.start(inputs="Bread?", model="m")
+    assert len(spans.pop()) == 1
+
+
 @pytest.mark.parametrize("wrong", [None, "key", Mistral, SimpleNamespace(beta=None), SimpleNamespace(chat=1)])
 def test_wrapping_something_else_says_what_to_wrap(wrong: Any) -> None:
     with pytest.raises(TypeError) as raised:

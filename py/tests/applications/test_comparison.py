@@ -99,7 +99,7 @@ MEANT = (
     Row(".*: media", "input/.*/content/5", ANY, WAV_PART, "a recording is a file, as a document is"),
     Row(".*: object-arguments", "output/.*/arguments", ANY, json.dumps, "arguments are JSON text, as OpenAI has them"),
     Row(SPEECH + ".*", "output/.*_type", BINARY, "audio/wav", SNIFFED, SPEAKS),
-    Row(SPEECH + ".*", "output/.*filename", ANY, "audio.wav", SNIFFED, SPEAKS),
+    Row(SPEECH + ".*", "output/.*filename", ANY, "generated_speech.wav", SNIFFED, SPEAKS),
     Row(SPEECH + ".*", ".*/ref_audio", base64_text(WAV), WAV_FILE, INLINE_MEDIA, SPEAKS),
     Row(".*ocr.*", ".*/image_base64", ANY, PNG_FILE, INLINE_MEDIA),
     Row(SPEECH + "streamed.*", "output/(file|audio_size_bytes)", ABSENT, ANY, AS_UNSTREAMED, SPEAKS),

@@ -388,7 +388,10 @@ def test_speech_is_logged_as_one_attachment(call_method: CallMethod, spans: Logg
             "type": "audio",
             "mime_type": "audio/mpeg",
             "audio_size_bytes": 16,
-            "file": {"file_data": LOGGED_RECORDING._replace(filename="audio.mp3"), "filename": "audio.mp3"},
+            "file": {
+                "file_data": LOGGED_RECORDING._replace(filename="generated_speech.mp3"),
+                "filename": "generated_speech.mp3",
+            },
         },
         metadata={
             "provider": "mistral",
@@ -409,12 +412,12 @@ def test_speech_is_logged_as_one_attachment(call_method: CallMethod, spans: Logg
 @pytest.mark.parametrize(
     ("audio_format", "audio", "content_type", "filename"),
     [
-        ("mp3", b"\x01\x02", "audio/mpeg", "audio.mp3"),
-        ("pcm", b"\x01\x02", "audio/pcm", "audio.pcm"),
-        ("opus", b"OggS\x00", "audio/opus", "audio.opus"),
-        ("flac", b"fLaC\x00", "audio/flac", "audio.flac"),
-        (None, WAV, "audio/wav", "audio.wav"),
-        (None, b"\x01\x02", "application/octet-stream", "document.bin"),
+        ("mp3", b"\x01\x02", "audio/mpeg", "generated_speech.mp3"),
+        ("pcm", b"\x01\x02", "audio/pcm", "generated_speech.pcm"),
+        ("opus", b"OggS\x00", "audio/opus", "generated_speech.opus"),
+        ("flac", b"fLaC\x00", "audio/flac", "generated_speech.flac"),
+        (None, WAV, "audio/wav", "generated_speech.wav"),
+        (None, b"\x01\x02", "application/octet-stream", "generated_speech.bin"),
     ],
 )
 def test_speech_has_the_type_that_was_asked_for_or_that_of_its_beginning(

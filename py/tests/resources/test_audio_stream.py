@@ -93,7 +93,7 @@ class Surface(NamedTuple):
 
 def speech_output(data: bytes) -> Json:
     """Return what speech in MP3 logs."""
-    file = {"file_data": Media(data, "audio/mpeg", "audio.mp3"), "filename": "audio.mp3"}
+    file = {"file_data": Media(data, "audio/mpeg", "generated_speech.mp3"), "filename": "generated_speech.mp3"}
     return {"type": "audio", "mime_type": "audio/mpeg", "audio_size_bytes": len(data), "file": file}
 
 

@@ -40,15 +40,18 @@ _UNKNOWN_TYPE = "application/octet-stream"
 _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "wav"}
 
 
-def bytes_attachment(data: bytes, content_type: str | None = None, filename: str | None = None) -> Attachment:
+def bytes_attachment(
+    data: bytes, content_type: str | None = None, filename: str | None = None, *, stem: str | None = None
+) -> Attachment:
     """Return bytes as an attachment, of the type that they begin like where none is given.
 
-    Where a masking function is set, the caller's name for the file is none that it sees: one is made from the type.
+    Where a masking function is set, the caller's name for the file is none that it sees: one is made from the type,
+    and from `stem` if that is given.
     """
     content_type = content_type or _sniffed_type(data)
     if filename is None or is_masking():
         kind, _, subtype = content_type.partition("/")
-        stem = kind if kind in ("image", "audio", "video") else "document"
+        stem = stem or (kind if kind in ("image", "audio", "video") else "document")
         subtype = subtype.partition("+")[0]
         filename = f"{stem}.{_EXTENSIONS.get(subtype, subtype)}"
     return Attachment(data=data, filename=filename, content_type=content_type)

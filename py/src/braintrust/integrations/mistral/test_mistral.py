@@ -1000,7 +1000,10 @@ def expected_speech(arguments: Json, audio: list[str], usage: Json | None = None
             "type": "audio",
             "mime_type": "audio/wav",
             "audio_size_bytes": len(data),
-            "file": {"file_data": Media(data, "audio/wav", "audio.wav"), "filename": "audio.wav"},
+            "file": {
+                "file_data": Media(data, "audio/wav", "generated_speech.wav"),
+                "filename": "generated_speech.wav",
+            },
         },
         content=("input",),
         first_token="stream" in arguments,

@@ -58,7 +58,7 @@ def read_speech(response: Any, request: Request) -> Outcome:
     data = base64.b64decode(fields["audio_data"])
     audio_format = request.metadata.get("response_format")
     content_type = f"audio/{_SUBTYPES.get(audio_format, audio_format)}" if isinstance(audio_format, str) else None
-    attachment = bytes_attachment(data, content_type)
+    attachment = bytes_attachment(data, content_type, stem="generated_speech")
     output: dict[str, Loggable] = {
         "type": "audio",
         "mime_type": attachment.reference["content_type"],

@@ -15,11 +15,16 @@ _RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
 
 
 def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseReader:
-    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is."""
+    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is.
+
+    An object of a framework's own, or of a test, that has a usage is read by its attributes.
+    """
 
     @functools.wraps(read)
     def read_any(response: Any, request: Request) -> Outcome:
         fields = to_loggable(response)
+        if not isinstance(fields, dict) and "usage" in getattr(response, "__dict__", {}):
+            fields = to_loggable(vars(response))
         return with_requested_model(read(fields), request) if isinstance(fields, dict) else Outcome(output=fields)
 
     return read_any
