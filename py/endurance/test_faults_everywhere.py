@@ -16,7 +16,7 @@ import pytest
 
 from braintrust_mistral.local import LocalMistral
 from endurance.applications import APPLICATIONS, Application
-from endurance.injection import Place, broken, functions, place_of
+from endurance.injection import Place, broken, forget_results, functions, place_of
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Mistral, Replay
@@ -183,6 +183,8 @@ class Case(NamedTuple):
 
 @pytest.fixture(scope="module")
 def cases(models_remembered: None) -> list[Case]:
+    # What a test before this one had cached would look as if nothing came to it.
+    forget_results()
     # Closed before the tests: they listen to all that this process has to say.
     with LocalMistral(pace=0.0) as mistral:
         return [_case(application, Replay(mistral.url)) for application in [*APPLICATIONS, *RUN_APPLICATIONS]]
