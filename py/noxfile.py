@@ -29,12 +29,39 @@ OLDEST_PYTHON, NEWEST_PYTHON = VERSIONS["python"][0], VERSIONS["python"][-1]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 INTEGRATION = "src/braintrust/integrations/mistral"
 
+PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
+
+# The SDK's tests of what all its integrations have in common, and its settings for them, which its wheel leaves out.
+HOST_TESTS = (
+    "integrations/mistral/test_mistral.py",
+    "integrations/test_base.py",
+    "integrations/test_utils.py",
+    "integrations/test_versioning.py",
+    "test_cassette_usage.py",
+    "test_context.py",
+    "test_lazy_integration_imports.py",
+    "test_span_customizer.py",
+    "test_span_origin.py",
+    "test_vcr_config.py",
+)
+HOST_PYTEST = "[pytest]\nasyncio_mode = strict\nasyncio_default_fixture_loop_scope = function\n"
+HOST_RUFF = (
+    "--isolated",
+    # The copy lies in a folder of nox, which git and so ruff would leave out.
+    "--config=exclude=[]",
+    "--no-respect-gitignore",
+    "--line-length=119",
+    "--config=lint.select=['I', 'F401']",
+    "--config=lint.isort={lines-after-imports=2, known-third-party=['braintrust', 'braintrust_local', 'autoevals']}",
+)
+
 nox.options.sessions = [
     "lint",
     "types",
     "test_mistral",
     # Those between them run by name.
     *(f"test_python-{python}" for python in (OLDEST_PYTHON, NEWEST_PYTHON) if python != THIS_PYTHON),
+    "host",
     "overlay",
     "endurance",
     "changes",
@@ -69,7 +96,7 @@ def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = 
 
 def pytest(session: nox.Session, *arguments: str, mistral: str) -> None:
     """Run pytest with the cassettes of this tested mistralai version."""
-    parallel = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile")
+    parallel = (*PARALLEL, "--dist=loadfile")
     session.run(
         "pytest", *parallel, *arguments, *session.posargs, env={"BRAINTRUST_TEST_PACKAGE_VERSION": label(mistral)}
     )
@@ -101,6 +128,30 @@ def test_python(session: nox.Session) -> None:
     mistral = VERSIONS["mistralai"][-2] if session.python == "3.10" else NEWEST_MISTRAL
     install(session, "test", "local", mistral=mistral)
     pytest(session, *(f"tests/{name}" for name in PYTHON_TESTS), mistral=mistral)
+
+
+@nox.session
+def host(session: nox.Session) -> None:
+    """Put the integration where the SDK has its own, in a copy of the SDK, and run the SDK's checks there."""
+    requirements = nox.project.dependency_groups(PROJECT, "host")
+    session.install(f"braintrust=={VERSIONS['host'][0]}", f"mistralai[agents]=={NEWEST_MISTRAL}", *requirements)
+    (installed,) = Path(session.virtualenv.location).glob("**/site-packages/braintrust")
+    tree = Path(session.create_tmp()).resolve()
+    folder = tree / "braintrust" / "integrations" / "mistral"
+    shutil.rmtree(tree / "braintrust", ignore_errors=True)
+    no_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(installed, tree / "braintrust", ignore=no_caches)
+    shutil.rmtree(folder)
+    shutil.copytree(INTEGRATION, folder, ignore=no_caches)
+    (tree / "pytest.ini").write_text(HOST_PYTEST)
+    session.chdir(tree)
+    environment = {"PYTHONPATH": str(tree), "BRAINTRUST_TEST_PACKAGE_VERSION": label(NEWEST_MISTRAL)}
+    tests = [f"braintrust/{test}" for test in HOST_TESTS]
+    session.run("pytest", *PARALLEL, *tests, *session.posargs, env=environment)
+    session.run("pylint", "--errors-only", str(folder), env=environment)
+    session.run("codespell", "--skip=*.yaml", str(folder))
+    session.run("ruff", "check", *HOST_RUFF, str(folder))
+    session.run("ruff", "format", "--check", *HOST_RUFF, str(folder))
 
 
 @nox.session

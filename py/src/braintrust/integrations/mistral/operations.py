@@ -41,7 +41,10 @@ class Request(NamedTuple):
 
     def built_from(self, prompt: Loggable) -> "Request":
         """Return the request with the Braintrust prompt that its arguments were built from, if there is one."""
-        return self if prompt is None else self._replace(metadata={**self.metadata, "prompt": prompt})
+        if prompt is None:
+            return self
+        # Pylint does not see what a named tuple's own class inherits.
+        return self._replace(metadata={**self.metadata, "prompt": prompt})  # pylint: disable=no-member
 
 
 class Child(NamedTuple):

@@ -7,7 +7,7 @@ tells the chunks of a message apart.
 
 import time
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from ..operations import Arrival
 from ..payloads import is_given
@@ -93,8 +93,8 @@ class _Entry:
 
     __slots__ = ("arrival", "fields", "id", "index")
 
-    type: str
-    copied: tuple[str, ...] = ()
+    type: ClassVar[str]
+    copied: ClassVar[tuple[str, ...]] = ()
     """Fields that events bring as the entry has them, not all of them on each event."""
 
     def __init__(self, data: Any, now: float) -> None:

@@ -54,17 +54,17 @@ class Conversation(NamedTuple):
     def with_request(self, request: Request) -> "Conversation":
         """Return it with what a request adds."""
         settings = without_none({name: request.metadata.get(name) for name in _SETTINGS})
-        return self._replace(
-            turns=(*self.turns, Turn.of(entries_of(request.input))), settings={**self.settings, **settings}
-        )
+        turns = (*self.turns, Turn.of(entries_of(request.input)))
+        return Conversation(turns, {**self.settings, **settings}, self.left_out)
 
     def up_to(self, entry_id: Loggable) -> "Conversation":
         """Return it up to an entry; without any turn where that is unknown, as are the ids of a request's inputs."""
         for number, turn in enumerate(self.turns):
             for index, entry in enumerate(turn.entries):
                 if entry.get("id") == entry_id:
-                    return self._replace(turns=(*self.turns[:number], Turn.of(turn.entries[: index + 1])))
-        return self._replace(turns=(), left_out=0)
+                    earlier = self.turns[:number]
+                    return Conversation((*earlier, Turn.of(turn.entries[: index + 1])), self.settings, self.left_out)
+        return Conversation(settings=self.settings)
 
 
 conversations: BoundedMap[str, Conversation] = BoundedMap(most_bytes=_MOST_BYTES)

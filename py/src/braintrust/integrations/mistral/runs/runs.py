@@ -151,9 +151,9 @@ class RunStream(ObjectProxy):
     async def __anext__(self) -> Any:
         return await self._step(self.__wrapped__.__anext__())
 
-    async def asend(self, value: Any) -> Any:
+    async def asend(self, value: Any) -> Any:  # codespell:ignore asend -- a generator's method
         """Resume the generator with a value."""
-        return await self._step(self.__wrapped__.asend(value))
+        return await self._step(self.__wrapped__.asend(value))  # codespell:ignore asend
 
     async def athrow(self, *error: Any) -> Any:
         """Resume the generator with an exception."""
