@@ -25,8 +25,12 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS: dict[str, list[str]] = PROJECT["tool"]["braintrust-mistral"]["versions"]
 NEWEST_MISTRAL = VERSIONS["mistralai"][-1]
 NEWEST_BRAINTRUST = VERSIONS["braintrust"][-1]
-OLDEST_PYTHON, NEWEST_PYTHON = VERSIONS["python"][0], VERSIONS["python"][-1]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
+OLDEST_PYTHON = VERSIONS["python"][0]
+# The newest that is here: few machines have it in its first months.
+NEWEST_PYTHON = next(
+    version for version in reversed(VERSIONS["python"]) if version == THIS_PYTHON or shutil.which(f"python{version}")
+)
 INTEGRATION = "src/braintrust/integrations/mistral"
 
 PARALLEL = ("--numprocesses=auto", "--maxprocesses=4")
