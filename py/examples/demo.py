@@ -8,6 +8,7 @@ the two lines that trace them are in `main`.
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,12 @@ def main() -> None:
     """Make the traces and show them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pace", type=float, default=1.0, help="how fast the local Mistral works: 0.1 is ten times")
+    parser.add_argument("--llm-spans", action="store_true", help="show the model calls inside, and the trace's thread")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="save a picture of each local trace there")
     options = parser.parse_args()
 
+    if options.llm_spans:
+        os.environ["BRAINTRUST_MISTRAL_LLM_SPANS"] = "true"
     with services(options.pace) as here, here.agent("agentic") as agent_id:
         braintrust.auto_instrument()
         braintrust.init_logger(project="mistral demo")
@@ -98,7 +102,8 @@ def main() -> None:
             root = conversation(here, agent_id)
             here.show(root)
             if options.pictures and (trace := here.trace(root)):
-                save_picture(trace, options.pictures / f"{name}.svg")
+                kind = "-llm-spans" if options.llm_spans else ""
+                save_picture(trace, options.pictures / f"{name}{kind}.svg")
 
 
 if __name__ == "__main__":
