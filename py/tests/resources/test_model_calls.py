@@ -5,12 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import hypothesis.strategies as st
 import pytest
 from braintrust.integrations.mistral.patchers import wrap_mistral
 from braintrust.integrations.mistral.payloads import without_none
 from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
-from hypothesis import HealthCheck, given, settings
 
 from braintrust_mistral.local import LocalMistral
 from tests.conftest import LoggedSpans, Mistral
@@ -245,50 +243,6 @@ def test_the_tokens_stand_once_on_the_last_model_call(
     assert holders[0] is (llm[-1] if llm else rows[0])
     assert rows[0]["metadata"].get("usage") == (TOKENS if llm else None)
     assert holders[0]["metadata"].get("usage_calls") == (len(llm) if len(llm) > 1 else None)
-
-
-STEPS = st.sampled_from([message(), search(), search(1, 2), search(3, 4, 2), function(1), function(2), handoff()])
-USAGES = st.fixed_dictionaries(
-    {"prompt_tokens": st.integers(0, 9), "completion_tokens": st.integers(0, 9), "total_tokens": st.integers(0, 30)},
-    optional={"connector_tokens": st.integers(1, 9)},
-)
-NAMES = {
-    "tokens": "total_tokens",
-    **{name: name for name in ("prompt_tokens", "completion_tokens", "connector_tokens")},
-}
-"""The metrics, and what a usage calls them."""
-
-
-def sums(rows: list[Json]) -> Json:
-    return {name: sum(row["metrics"].get(name, 0) for row in rows) for name in NAMES}
-
-
-def reported(usages: list[Json]) -> Json:
-    return {name: sum(usage.get(wire, 0) for usage in usages) for name, wire in NAMES.items()}
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(turns=st.lists(st.tuples(st.lists(STEPS, max_size=6), USAGES), min_size=1, max_size=3), wanted=st.booleans())
-def test_each_token_of_any_conversation_stands_once(
-    turns: list[tuple[list[Json], Json]], wanted: bool, spans: LoggedSpans
-) -> None:
-    rest = iter(turns)
-
-    def handle(request: Any) -> Any:
-        outputs, usage = next(rest)
-        body = {"object": "conversation.response", "conversation_id": "conv_1", "outputs": outputs}
-        return answer({**body, "usage": usage})
-
-    conversations: Any = wrap_mistral(client_of(handle), llm_spans=wanted).beta.conversations
-    conversations.start(inputs="Bread?", model="small")
-    for _ in turns[1:]:
-        conversations.append(conversation_id="conv_1", inputs="And?")
-    rows = spans.pop()
-    assert sums(rows) == reported([usage for _, usage in turns])
-    if wanted:
-        llm = [row for row in rows if row["span_attributes"]["type"] == "llm"]
-        # What has no model call keeps its tokens.
-        assert sums(llm) == reported([usage for outputs, usage in turns if outputs])
 
 
 # --- the local Mistral, streamed and not ---
