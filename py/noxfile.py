@@ -220,7 +220,9 @@ def demo(session: nox.Session) -> None:
 def pictures(session: nox.Session) -> None:
     """Draw the demo's traces anew."""
     install(session, "local", "demo", mistral=NEWEST_MISTRAL)
-    session.run("python", "-m", "examples.demo", "--pictures", "examples/pictures")
+    pictures = ("--pictures", "examples/pictures")
+    session.run("python", "-m", "examples.demo", *pictures)
+    session.run("python", "-m", "examples.demo", "conversation", "--llm-spans", *pictures)
 
 
 @nox.session
