@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 import pytest
-from braintrust.integrations.mistral.redaction import REDACTED, holds_headers, is_secret_name, redact
+from braintrust.integrations.mistral.redaction import REDACTED, redact
+from braintrust.integrations.mistral.secret_names import holds_headers, is_secret_name
 from hypothesis import given
 from hypothesis import strategies as st
 
