@@ -87,12 +87,19 @@ _PERCENT_PASSWORD = (
     rf"%(?:25)*2[Ff][^%@{_HOST_END}]{{0,200}}%(?:25)*3[Aa])"
     rf"(?:[^%@&{_HOST_END}]|%(?!(?:25)*(?:2[Ff]|40))){{1,200}}(?=%(?:25)*40)"
 )
-# By what each begins with, which is searched for first. The password goes up to the last "@" of the host's part.
+# Of a user without a password, only what looks like a token is one.
+_USER = rf"[^@:{_HOST_END}]{{0,255}}:"
+_TOKEN = r"(?=[A-Za-z_-]{0,100}\d)[\w-]{16,255}"
+_PASSWORD = rf"(?:({_USER})[^{_HOST_END}]+|{_TOKEN})(@)"
+_JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}]*|{_TOKEN})(@|\\+u0040)"
+# By what each begins and ends with, which is searched for first. It goes up to the last "@" of the host's part.
 _PASSWORDS = (
-    ("://", re.compile(rf"(://[^@:{_HOST_END}]*:)[^{_HOST_END}]+@"), "@"),
-    (":\\", re.compile(rf"(:\\+/\\+/[^@:{_HOST_END}]*:)[^{_HOST_END}]+@"), "@"),
-    ("2F%", re.compile(rf"(2F{_PERCENT_PASSWORD}"), ""),
-    ("2f%", re.compile(rf"(2f{_PERCENT_PASSWORD}"), ""),
+    ("://", "u0040", re.compile(rf"(://){_JSON_PASSWORD}")),
+    (":\\", "u0040", re.compile(rf"(:\\+/\\+/){_JSON_PASSWORD}")),
+    ("://", "@", re.compile(rf"(://){_PASSWORD}")),
+    (":\\", "@", re.compile(rf"(:\\+/\\+/){_PASSWORD}")),
+    ("2F%", "40", re.compile(rf"(2F)({_PERCENT_PASSWORD}()")),
+    ("2f%", "40", re.compile(rf"(2f)({_PERCENT_PASSWORD}()")),
 )
 
 # Where it begins and ends, and what to write there.
@@ -102,19 +109,19 @@ _CERTAINLY_FEW = 200
 _CHARACTERS_PER_SECRET = 512
 _NAMES_PER_SECRET = 4
 _CHARACTERS_PER_MARK = 5
-_CHARACTERS_PER_URL = 8
+_CHARACTERS_PER_URL = 24
 
 
 def redact(text: str, *, keys: bool = False) -> str:
     """Return `text` with `REDACTED` in the place of secrets, and all else as it is.
 
     - Parameters of URLs, however escaped: signatures, and what stands under a secret name.
-    - Passwords in URLs.
+    - Passwords in URLs, and tokens in their place.
     - In a text that is JSON, in others with `keys`: what stands under a key with a secret name, and HTTP headers.
 
     A text that holds more secrets than any that is not made for it is cut off, and says so.
     """
-    if "@" in text or ("%" in text and "40" in text):
+    if "@" in text or ("40" in text and ("%" in text or "\\" in text)):
         text = _without_passwords(text)
     keys = keys or _begins_like_json(text)
     if keys or "=" in text or "%" in text or "\\" in text or "&" in text:
@@ -128,14 +135,14 @@ def _begins_like_json(text: str) -> bool:
 
 
 def _without_passwords(text: str) -> str:
-    for start, password, at_sign in _PASSWORDS:
-        if start[1] in text and start in text:
-            urls = text.count(start)
-            if urls > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL or min(
-                urls, text.count(at_sign)
-            ) > _most_secrets(len(text)):
+    most = _most_secrets(len(text))
+    for start, at_sign, password in _PASSWORDS:
+        if start[1] in text and at_sign in text and start in text:
+            if text.count(start) > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL:
                 return _left_out(len(text))
-            text = password.sub(rf"\1{REDACTED}{at_sign}", text)
+            text, count = password.subn(rf"\1\2{REDACTED}\3", text, most + 1)
+            if count > most:
+                return _left_out(len(text))
     return text
 
 
