@@ -271,6 +271,25 @@ def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> 
     assert start == "mistralai.client.conversations.Conversations.start"
 
 
+@pytest.mark.parametrize(
+    ("too_old", "other"),
+    [("braintrust==0.20.0", MISTRALAI), ("mistralai==1.9.11", NEWEST), ("mistralai==0.4.2", NEWEST)],
+)
+def test_the_doctor_where_an_sdk_is_too_old(
+    make: Callable[..., Environment], wheel: str, too_old: str, other: str
+) -> None:
+    # An installer would have none of this braintrust; an application may have both all the same.
+    environment = make(too_old, other).install("--no-deps", wheel)
+    found = findings(environment, status=1)
+    name, _, old = too_old.partition("==")
+    assert (found[name]["mark"], found[name]["summary"]) == ("problem", f"{old} is not supported")
+    assert found.keys() >= {"overlay", "python", "braintrust", "mistralai", "methods", "opentelemetry", "logger"}
+    assert not [finding for finding in found.values() if "with these versions" in finding["summary"]]
+    if name == "mistralai":
+        assert found["methods"]["summary"] == f"none is traced: mistralai {old} is not supported"
+        assert environment.run("import braintrust; print(braintrust.auto_instrument()['mistral'])") == "False"
+
+
 def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:
     changing.uninstall("mistralai")
     found = findings(changing, status=1)
