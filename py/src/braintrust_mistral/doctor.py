@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Literal, NamedTuple, ParamSpec
 
-from braintrust_mistral import FINDER, INTEGRATION, SWITCH, __version__
-from braintrust_mistral.loading import is_ours
+from braintrust_mistral import INTEGRATION, SWITCH, __version__, path_hook
+from braintrust_mistral.loading import has_fallen_back, is_found, is_ours
 
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def examine() -> list[Finding]:
     It imports both SDKs, as far as they are there, and `braintrust.integrations.mistral`. A check that cannot be made,
     such as with an SDK that is too old for it, is a finding like the others.
     """
-    early, had_finder = INTEGRATION in sys.modules, FINDER in sys.meta_path
+    early = INTEGRATION in sys.modules
     module: ModuleType | None = None
     try:
         module = importlib.import_module(INTEGRATION)
-        findings = [_checked("overlay", _overlay, module, early, had_finder)]
+        findings = [_checked("overlay", _overlay, module, early)]
     except Exception as error:
         summary = f"braintrust-mistral {__version__} is not active: {type(error).__name__}: {error}"
         findings = [Finding("overlay", "problem", summary, "Nothing is traced; reinstall the braintrust SDK.")]
@@ -110,7 +110,7 @@ def _method_patchers(module: ModuleType) -> "Iterator[type[FunctionWrapperPatche
             yield from patcher.sub_patchers
 
 
-def _overlay(module: ModuleType, early: bool, had_finder: bool) -> Finding:
+def _overlay(module: ModuleType, early: bool) -> Finding:
     details = {INTEGRATION: module.__file__}
     if is_ours(module):
         switch = os.environ.get(SWITCH)
@@ -118,23 +118,29 @@ def _overlay(module: ModuleType, early: bool, had_finder: bool) -> Finding:
             advice = f"{SWITCH} is {switch!r}, which changes nothing: only 0 turns this integration off."
             return Finding("overlay", "note", f"braintrust-mistral {__version__} is active", advice, details)
         return Finding("overlay", "ok", f"braintrust-mistral {__version__} is active", details=details)
-    reason, advice = _reason(early, had_finder)
+    reason, advice = _reason(early)
     return Finding("overlay", "problem", f"braintrust-mistral {__version__} is not active: {reason}", advice, details)
 
 
-def _reason(early: bool, had_finder: bool) -> tuple[str, str]:
+def _reason(early: bool) -> tuple[str, str]:
     """Return why the SDK's own integration is in force, and what to do about it."""
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0", "The SDK's own integration is in force; unset the variable to change that."
     if early:
         advice = "Have nothing import braintrust at start-up; `python -X importtime` shows what does."
         return "the SDK's own module was imported before it", advice
-    if FINDER in sys.meta_path:
-        return "its files are missing", "Reinstall braintrust-mistral; till then the SDK's own integration traces."
-    if had_finder:
+    if has_fallen_back():
         advice = "The SDK's own integration is in force; upgrade braintrust and braintrust-mistral."
         return "it cannot be imported with this braintrust, see the warning", advice
-    return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+    if path_hook not in sys.path_hooks:
+        return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+    if not is_found():
+        advice = "Reinstall braintrust-mistral; till then the SDK's own integration traces."
+        return "its files are missing", advice
+    return (
+        "another import hook found the SDK's own first",
+        f"It is in sys.meta_path, which begins with {sys.meta_path[0]!r}.",
+    )
 
 
 def _version_finding(name: str, module: ModuleType | None) -> Finding:
