@@ -5,19 +5,21 @@ import importlib.util
 import logging
 import os
 import sys
+from contextvars import ContextVar
 from importlib.abc import Loader, PathEntryFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
 from wrapt import ObjectProxy
 
-from braintrust_mistral import INTEGRATION, __version__, path_hook
+from braintrust_mistral import INTEGRATION, __version__
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 # Where the wheel puts the integration, and where the source tree has it. In site-packages the second is the SDK's own.
 _FOLDERS = [os.path.join(_HERE, "integrations"), os.path.join(os.path.dirname(_HERE), "braintrust", "integrations")]
 _failures: list[Exception] = []
+_is_asking_others: ContextVar[bool] = ContextVar("is_asking_others", default=False)
 
 
 class IntegrationsFinder(ObjectProxy):
@@ -34,10 +36,16 @@ class IntegrationsFinder(ObjectProxy):
 
 
 def _finder_of_others(path: str) -> PathEntryFinder:
-    for hook in sys.path_hooks:
-        if hook is not path_hook:
-            with contextlib.suppress(ImportError):
-                return hook(path)
+    """Return the finder that the folder would have without us."""
+    if not _is_asking_others.get():
+        token = _is_asking_others.set(True)
+        try:
+            for hook in sys.path_hooks:
+                with contextlib.suppress(ImportError):
+                    return hook(path)
+        finally:
+            _is_asking_others.reset(token)
+    # This hook is one of those that were asked, be it as it is or in another tool's wrapper.
     raise ImportError(f"no other hook knows {path}")
 
 

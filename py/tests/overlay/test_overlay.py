@@ -242,7 +242,9 @@ def test_a_finder_in_front_that_looks_where_python_does_finds_ours(installed: En
     assert installed.run(f"{code}; {FILE}") == place(installed)
 
 
-def test_it_holds_where_the_sdk_is_half_loaded_before(installed: Environment) -> None:
+def test_it_holds_where_the_sdk_is_half_loaded_before(installed: Environment, sdk: str) -> None:
+    if sdk == OLDEST:
+        pytest.skip("this SDK loads all of its integrations at once")
     code = "import braintrust, braintrust.integrations.utils, braintrust_mistral; print(braintrust_mistral.activate())"
     output = installed.run(f"{code}; {FILE}", "-S", PYTHONPATH=str(installed.packages))
     assert output.split() == ["True", place(installed)]
