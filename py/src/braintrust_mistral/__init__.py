@@ -15,13 +15,33 @@ TYPE_CHECKING = False  # Type checkers know the name, and `typing` is not loaded
 if TYPE_CHECKING:
     from importlib.abc import PathEntryFinder
 
+    # Where the wheel has it, and the source tree has not: no type checker sees what an import hook does.
+    from .integrations.mistral import GenAIAttributes, wrap_mistral  # pyright: ignore[reportMissingImports]
+    from .integrations.mistral.genai import (  # pyright: ignore[reportMissingImports]
+        format_input_message,
+        format_output_entries,
+        format_output_message,
+        format_tool_definition,
+        span_attributes,
+    )
 
-__all__ = ["activate"]
+
+__all__ = [
+    "GenAIAttributes",
+    "activate",
+    "format_input_message",
+    "format_output_entries",
+    "format_output_message",
+    "format_tool_definition",
+    "span_attributes",
+    "wrap_mistral",
+]
 __version__ = "0.1.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
 SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"
 
+_AT_THE_TOP = ("GenAIAttributes", "wrap_mistral")
 _SDK_FOLDER = os.path.join(os.sep, "braintrust", "integrations")
 
 
@@ -54,12 +74,11 @@ def activate() -> bool:
 
 def at_startup() -> None:
     """Put the hook in place, unless it is there, is switched off, or comes too late; `activate` would raise then."""
-    if os.environ.get(SWITCH) == "0" or INTEGRATION in sys.modules or path_hook in sys.path_hooks:
-        return
-    sys.path_hooks.insert(0, path_hook)
-    for path in list(sys.path_importer_cache):
-        if path.endswith(_SDK_FOLDER):
-            del sys.path_importer_cache[path]
+    if os.environ.get(SWITCH) != "0" and INTEGRATION not in sys.modules and path_hook not in sys.path_hooks:
+        sys.path_hooks.insert(0, path_hook)
+        for path in list(sys.path_importer_cache):
+            if path.endswith(_SDK_FOLDER):
+                del sys.path_importer_cache[path]
 
 
 def path_hook(path: str) -> "PathEntryFinder":
@@ -76,3 +95,16 @@ def path_hook(path: str) -> "PathEntryFinder":
     from braintrust_mistral.loading import IntegrationsFinder
 
     return IntegrationsFinder(path)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return what `braintrust.integrations.mistral` has by that name, imported now, and ours if it can be."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        activate()
+        module = INTEGRATION if name in _AT_THE_TOP else f"{INTEGRATION}.genai"
+        return getattr(importlib.import_module(module), name)

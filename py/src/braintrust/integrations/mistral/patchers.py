@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 from braintrust.integrations.versioning import detect_module_version, version_satisfies
@@ -16,6 +16,8 @@ from .runs import runs
 from .tracing import parsing
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
+
+Client = TypeVar("Client")
 
 OLDEST_MISTRALAI = "1.12.4"
 """The oldest version of the client that is traced."""
@@ -115,7 +117,7 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 ) = PATCHERS
 
 
-def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
+def wrap_mistral(client: Client, *, llm_spans: bool | None = None) -> Client:
     """Trace the calls of one `mistralai.Mistral` client and return that client.
 
     Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span. A copy
