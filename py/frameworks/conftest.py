@@ -1,0 +1,39 @@
+"""What the tests of all frameworks share: an application that traces whatever it can, and both of its services."""
+
+from collections.abc import Iterator
+
+import braintrust
+import pytest
+
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from frameworks.trace import Trace
+
+
+try:
+    from mistralai.client import Mistral
+except ImportError:
+    from mistralai import Mistral  # 1.x
+
+
+braintrust.auto_instrument()
+
+
+@pytest.fixture
+def mistral() -> Iterator[LocalMistral]:
+    with LocalMistral(pace=0.0) as service:
+        yield service
+
+
+@pytest.fixture
+def client(mistral: LocalMistral) -> Mistral:
+    return Mistral(api_key="local", server_url=mistral.url)
+
+
+@pytest.fixture
+def trace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trace]:
+    with LocalBraintrust() as service:
+        for name, value in service.environment().items():
+            monkeypatch.setenv(name, value)
+        braintrust.init_logger(project="frameworks", api_key="local", app_url=service.url, force_login=True)
+        yield Trace(service)
+        braintrust.flush()
