@@ -29,11 +29,19 @@ def client(mistral: LocalMistral) -> Mistral:
     return Mistral(api_key="local", server_url=mistral.url)
 
 
-@pytest.fixture
-def trace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trace]:
-    with LocalBraintrust() as service:
+@pytest.fixture(scope="session")
+def braintrust_service() -> Iterator[LocalBraintrust]:
+    # One for all tests: the SDK keeps the address of its first login.
+    with LocalBraintrust() as service, pytest.MonkeyPatch.context() as patch:
         for name, value in service.environment().items():
-            monkeypatch.setenv(name, value)
-        braintrust.init_logger(project="frameworks", api_key="local", app_url=service.url, force_login=True)
-        yield Trace(service)
+            patch.setenv(name, value)
+        braintrust.init_logger(project="frameworks")
+        yield service
         braintrust.flush()
+
+
+@pytest.fixture
+def trace(braintrust_service: LocalBraintrust) -> Trace:
+    braintrust.flush()
+    braintrust_service.clear()
+    return Trace(braintrust_service)
