@@ -209,6 +209,22 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
         session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)
 
 
+FRAMEWORKS = PROJECT["tool"]["braintrust-mistral"]["frameworks"]
+
+
+@nox.session
+@nox.parametrize(
+    ["tests", "requires"],
+    [nox.param(row["tests"], row["requires"], id=row["requires"][0]) for row in FRAMEWORKS["environments"]],
+)
+def frameworks(session: nox.Session, tests: str, requires: list[str]) -> None:
+    """Test a framework on top of the Mistral client, against the local services."""
+    requirements = nox.project.dependency_groups(PROJECT, "test", "local")
+    session.install("-e", ".", f"braintrust=={FRAMEWORKS['braintrust']}", *requires, *requirements)
+    # The warnings of a framework are its own affair.
+    session.run("pytest", "-o", "filterwarnings=default", f"frameworks/{tests}", *session.posargs)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Show a traced conversation, end to end on this machine."""
