@@ -86,9 +86,7 @@ async def test_ours_adds_nothing_to_what_a_fallback_counts(client: Any, mistral:
     assert trace.tokens() == reported(mistral) + doubled
 
 
-async def test_ours_adds_nothing_below_an_instrumented_model(
-    client: Any, mistral: LocalMistral, trace: Trace
-) -> None:
+async def test_ours_adds_nothing_below_an_instrumented_model(client: Any, mistral: LocalMistral, trace: Trace) -> None:
     await agent_of(InstrumentedModel(model_of(client, "function-call"))).run("The rate?")
     assert usage_of(*trace.calls()) == reported(mistral)
     # Before 2.x its integration has a span for the wrapper, too.
@@ -127,7 +125,7 @@ CHOICELESS = {"id": "1", "model": "plain", "created": 0, "choices": [], "usage":
 
 
 @pytest.mark.parametrize("go", [run, run_stream])
-async def test_an_answer_without_choices_counts_on_our_span(go: Any, trace: Trace) -> None:
+async def test_an_answer_without_choices_counts_once(go: Any, trace: Trace) -> None:
     def reply(request: Any) -> Any:
         if b'"stream":true' in request.content.replace(b" ", b""):
             return answer_stream([{**CHOICELESS, "object": "chat.completion.chunk"}])
@@ -135,4 +133,6 @@ async def test_an_answer_without_choices_counts_on_our_span(go: Any, trace: Trac
 
     with pytest.raises(Exception, match=r"."):
         await go(agent_of(model_of(client_of(reply), "plain")))
-    assert trace.tokens() == {"prompt_tokens": 5, "completion_tokens": 3, "tokens": 8}
+    # Of a stream, Pydantic AI counts every chunk and asks again; what is whole it refuses.
+    requests = len(trace.calls())
+    assert trace.tokens() == {"prompt_tokens": 5 * requests, "completion_tokens": 3 * requests, "tokens": 8 * requests}

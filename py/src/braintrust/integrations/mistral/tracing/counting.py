@@ -25,11 +25,11 @@ def is_counted_above(model: Loggable) -> bool:
     return framework == "agno-auto" and span.name.startswith(_AGNO_CALLS)
 
 
-def without_count(outcome: Outcome) -> Outcome:
+def without_count(outcome: Outcome, is_stream: bool) -> Outcome:
     """Return what a call logs whose tokens another span counts: its usage is metadata.
 
-    An answer without a choice keeps its tokens: the framework refuses it, and counts nothing.
+    An answer without a choice keeps its tokens, unless in a stream: the framework refuses it, and counts nothing.
     """
-    if not outcome.metrics or not outcome.output:
+    if not outcome.metrics or not (outcome.output or is_stream):
         return outcome
     return outcome._replace(metadata={**(outcome.metadata or {}), "usage": dict(outcome.metrics)}, metrics={})

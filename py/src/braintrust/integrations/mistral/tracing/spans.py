@@ -42,7 +42,7 @@ class CallSpan:
     A forked child has copies of its parent's spans, which only the parent closes.
     """
 
-    __slots__ = ("_closing", "_end", "_is_counted_above", "_process", "_span", "_start", "_started")
+    __slots__ = ("_closing", "_end", "_is_counted_above", "_is_stream", "_process", "_span", "_start", "_started")
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         handover.prepare()
@@ -52,6 +52,7 @@ class CallSpan:
         self._closing = threading.Lock()
         self._process = os.getpid()
         self._end: float | None = None
+        self._is_stream = bool(request.metadata.get("stream"))
         self._is_counted_above = is_counted_above(request.metadata.get("model"))
         self._span = start_span(
             name=name,
@@ -135,7 +136,7 @@ class CallSpan:
         try:
             outcome = _read(read_outcome)
             if self._is_counted_above:
-                outcome = without_count(outcome)
+                outcome = without_count(outcome, self._is_stream)
             seconds = None if first_output is None else first_output - self._started
             if outcome.children:
                 self._log_children(outcome, end, seconds)
