@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import nox
 from packaging.version import Version
@@ -25,6 +26,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS: dict[str, list[str]] = PROJECT["tool"]["braintrust-mistral"]["versions"]
 NEWEST_MISTRAL = VERSIONS["mistralai"][-1]
 NEWEST_BRAINTRUST = VERSIONS["braintrust"][-1]
+FRAMEWORKS: list[dict[str, Any]] = PROJECT["tool"]["braintrust-mistral"]["frameworks"]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 OLDEST_PYTHON = VERSIONS["python"][0]
 # The newest that is here: few machines have it in its first months.
@@ -209,20 +211,17 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
         session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)
 
 
-FRAMEWORKS = PROJECT["tool"]["braintrust-mistral"]["frameworks"]
-
-
 @nox.session
 @nox.parametrize(
-    ["tests", "requires"],
-    [nox.param(row["tests"], row["requires"], id=row["requires"][0]) for row in FRAMEWORKS["environments"]],
+    ["requires", "tests"],
+    [nox.param(row["requires"], row["tests"], id=row["requires"][0]) for row in FRAMEWORKS],
 )
-def frameworks(session: nox.Session, tests: str, requires: list[str]) -> None:
+def frameworks(session: nox.Session, requires: list[str], tests: str) -> None:
     """Test a framework on top of the Mistral client, against the local services."""
-    requirements = nox.project.dependency_groups(PROJECT, "test", "local")
-    session.install("-e", ".", f"braintrust=={FRAMEWORKS['braintrust']}", *requires, *requirements)
+    requirements = nox.project.dependency_groups(PROJECT, "frameworks")
+    session.install("-e", ".", f"braintrust=={NEWEST_BRAINTRUST}", *requires, *requirements)
     # The warnings of a framework are its own affair.
-    session.run("pytest", "-o", "filterwarnings=default", f"frameworks/{tests}", *session.posargs)
+    session.run("pytest", "--override-ini=filterwarnings=default", f"frameworks/{tests}", *session.posargs)
 
 
 @nox.session
