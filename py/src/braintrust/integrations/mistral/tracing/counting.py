@@ -33,7 +33,7 @@ def framework_that_counts(model: Loggable) -> str | None:
 
 
 def without_count(outcome: Outcome, framework: str, is_stream: bool) -> Outcome:
-    """Return what a call logs whose tokens this framework counts: its usage is metadata, unless the framework fails."""
+    """Return what a call logs whose tokens this framework counts, unless it fails: its usage is metadata."""
     if not outcome.metrics or (not outcome.output and (framework, is_stream) in _FAILS_WITHOUT_CHOICES):
         return outcome
     return outcome._replace(metadata={**(outcome.metadata or {}), "usage": dict(outcome.metrics)}, metrics={})
