@@ -1,5 +1,6 @@
 """What the tests of all frameworks share: an application that traces whatever it can, and both of its services."""
 
+import logging
 from collections.abc import Iterator
 
 import braintrust
@@ -16,6 +17,14 @@ except ImportError:
 
 
 braintrust.auto_instrument()
+
+
+@pytest.fixture(autouse=True)
+def no_faults(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which our own extraction failed."""
+    yield
+    faults = [record for record in caplog.get_records("call") if record.name == "braintrust.integrations.mistral"]
+    assert not faults, "\n".join(logging.Formatter().format(fault) for fault in faults)
 
 
 @pytest.fixture
