@@ -7,6 +7,7 @@ import braintrust
 import requests
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from braintrust_mistral.local.braintrust.totals import totals_of
 
 
 OURS = "mistral-auto"
@@ -64,10 +65,8 @@ def origin_of(span: dict[str, Any]) -> str:
 
 def tokens_of(*spans: dict[str, Any]) -> Counter[str]:
     """Return what the metrics of these spans add up to."""
-    totals: Counter[str] = Counter()
-    for span in spans:
-        totals.update({name: int(span["metrics"].get(name, 0)) for name in _TOKENS})
-    return totals
+    totals = totals_of(spans)
+    return Counter({name: getattr(totals, name) for name in _TOKENS})
 
 
 def usage_of(*spans: dict[str, Any]) -> Counter[str]:
