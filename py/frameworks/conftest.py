@@ -51,6 +51,6 @@ def braintrust_service() -> Iterator[LocalBraintrust]:
 
 @pytest.fixture
 def trace(braintrust_service: LocalBraintrust) -> Trace:
-    braintrust.flush()
-    braintrust_service.clear()
-    return Trace(braintrust_service)
+    trace = Trace(braintrust_service)
+    trace.clear()
+    return trace

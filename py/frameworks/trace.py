@@ -29,6 +29,11 @@ class Trace:
         assert all("end" in span["metrics"] for span in spans if origin_of(span) == OURS)
         return spans
 
+    def clear(self) -> None:
+        """Forget the spans so far."""
+        braintrust.flush()
+        self._service.clear()
+
     def ours(self) -> list[dict[str, Any]]:
         """Return the spans of the Mistral integration."""
         return [span for span in self.spans() if origin_of(span) == OURS]
