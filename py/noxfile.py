@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import nox
 from packaging.version import Version
@@ -25,6 +26,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS: dict[str, list[str]] = PROJECT["tool"]["braintrust-mistral"]["versions"]
 NEWEST_MISTRAL = VERSIONS["mistralai"][-1]
 NEWEST_BRAINTRUST = VERSIONS["braintrust"][-1]
+FRAMEWORKS: list[dict[str, Any]] = PROJECT["tool"]["braintrust-mistral"]["frameworks"]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 OLDEST_PYTHON = VERSIONS["python"][0]
 # The newest that is here: few machines have it in its first months.
@@ -207,6 +209,19 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
         session.run("python", "-m", "tools.surface", str(surface))
     for old, new in itertools.pairwise(surfaces):
         session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)
+
+
+@nox.session
+@nox.parametrize(
+    ["requires", "tests"],
+    [nox.param(row["requires"], row["tests"], id=row["requires"][0]) for row in FRAMEWORKS],
+)
+def frameworks(session: nox.Session, requires: list[str], tests: str) -> None:
+    """Test a framework on top of the Mistral client, against the local services."""
+    requirements = nox.project.dependency_groups(PROJECT, "frameworks")
+    session.install("-e", ".", f"braintrust=={NEWEST_BRAINTRUST}", *requires, *requirements)
+    # The warnings of a framework are its own affair.
+    session.run("pytest", "--override-ini=filterwarnings=ignore", f"frameworks/{tests}", *session.posargs)
 
 
 @nox.session
