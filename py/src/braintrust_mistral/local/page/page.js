@@ -2,7 +2,7 @@
 
 const SPAN_HEIGHT = 28;
 const TRACE_HEIGHT = 48;
-const AXIS_STEPS = 6;
+const AXIS_LABEL_WIDTH = 60;
 const POLL_MILLISECONDS = 500;
 // What of a span is shown, in this order; the rest of its row comes below.
 const SECTIONS = ["error", "input", "output", "expected", "scores", "metadata", "metrics", "tags"];
@@ -140,17 +140,17 @@ function axisOf({ start, end, open }) {
 
 function showAxis() {
   const { length } = axisOf(trace);
-  const rough = length / AXIS_STEPS;
+  const axis = byId("axis");
+  const rough = length / Math.max(axis.clientWidth / AXIS_LABEL_WIDTH, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough);
-  const timeline = byId("timeline");
-  timeline.style.setProperty("--step", `${(step / length) * 100}%`);
-  const ticks = Array.from({ length: Math.floor(length / step) + 1 }, (_, index) => index * step);
-  byId("axis").replaceChildren(
+  byId("timeline").style.setProperty("--step", `${(step / length) * 100}%`);
+  const room = Math.max(1 - AXIS_LABEL_WIDTH / axis.clientWidth, 0) * length;
+  const ticks = Array.from({ length: Math.floor(room / step) + 1 }, (_, index) => index * step);
+  axis.replaceChildren(
     ...ticks.map((time) => {
-      const tick = make("span", {}, time ? duration(time) : "0");
+      const tick = make("span", {}, time ? duration(time).replace(/[\d.]+/, Number) : "0");
       tick.style.left = `${(time / length) * 100}%`;
-      tick.classList.toggle("last", time / length > 0.9);
       return tick;
     }),
   );
@@ -276,6 +276,8 @@ byId("find").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !text || !trace) return;
   byId("found").textContent = goToNext((each) => JSON.stringify(each.row).toLowerCase().includes(text));
 });
+
+new ResizeObserver(() => trace && showAxis()).observe(byId("axis"));
 
 byId("find").addEventListener("input", () => {
   byId("found").textContent = "";

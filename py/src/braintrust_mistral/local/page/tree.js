@@ -46,8 +46,9 @@ function count(number) {
 
 function duration(seconds) {
   if (!Number.isFinite(seconds)) return "";
-  if (seconds < 0.9995) return `${Number((seconds * 1000).toPrecision(3))} ms`;
-  if (seconds < 60) return `${Number(seconds.toFixed(2))} s`;
+  if (seconds < 0.00995) return `${(seconds * 1000).toFixed(1)} ms`;
+  if (seconds < 0.9995) return `${(seconds * 1000).toFixed()} ms`;
+  if (seconds < 59.995) return `${seconds.toFixed(2)} s`;
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
   return hours ? `${hours} h ${minutes} m` : `${minutes} m ${whole % 60} s`;

@@ -32,7 +32,7 @@ function appendViews(parent, items, view) {
 function valueView(value, depth = 0) {
   const media = mediaOf(value);
   if (media) return mediaView(media);
-  if (typeof value === "string") return textView(value);
+  if (typeof value === "string") return jsonView(parsed(value), value, depth);
   if (!isCompound(value)) return make("span", { className: "atom" }, String(value));
   if (isList(value, isMessage)) return appendViews(make("div"), value, (message) => messageView(message));
   if (isList(value, isChoice)) return appendViews(make("div"), value, (choice) => choiceView(choice));
@@ -43,16 +43,26 @@ function valueView(value, depth = 0) {
 
 function fieldView(name, value, depth) {
   const key = make("span", { className: "key" }, name);
-  if (!isCompound(value) || mediaOf(value) || !Object.keys(value).length) {
+  const inner = parsed(value);
+  if (!isCompound(inner) || mediaOf(inner) || !Object.keys(inner).length) {
     return make("div", { className: "field" }, key, valueView(value));
   }
-  const size = Object.keys(value).length;
-  const preview = Array.isArray(value) ? `[ ${size} ]` : `{ ${size} }`;
+  const size = Object.keys(inner).length;
+  const preview = `${inner === value ? "" : "JSON "}${Array.isArray(inner) ? `[ ${size} ]` : `{ ${size} }`}`;
   const details = make("details", {}, make("summary", {}, key, make("span", { className: "preview" }, preview)));
   // Only what is open is there: a value may be large.
   details.addEventListener("toggle", () => details.append(valueView(value, depth + 1)), { once: true });
   details.open = depth < 3 && size <= 20;
   return details;
+}
+
+/** A text, or what it holds where that is JSON, with a button for the text. */
+function jsonView(value, text, depth) {
+  if (value === text) return textView(text);
+  const asText = () => view.replaceChildren(textView(text));
+  const button = make("button", { type: "button", className: "more", onclick: asText }, "as text");
+  const view = make("div", {}, valueView(value, depth), button);
+  return view;
 }
 
 function textView(text) {
@@ -92,7 +102,7 @@ function callView(call) {
   const called = call?.function;
   if (typeof called?.name !== "string") return valueView(call, 2);
   const heading = make("header", {}, make("b", {}, called.name), call.id ? make("code", {}, String(call.id)) : null);
-  return make("div", { className: "call" }, heading, valueView(parsed(called.arguments), 2));
+  return make("div", { className: "call" }, heading, valueView(called.arguments ?? "", 2));
 }
 
 function choiceView(choice) {
@@ -100,13 +110,13 @@ function choiceView(choice) {
   return messageView(choice.message, reason);
 }
 
-/** The object or list that a text of JSON holds, or the text. */
-function parsed(text) {
+/** The object or list that a text of JSON holds; any other value as it is. */
+function parsed(value) {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
   try {
-    const value = JSON.parse(text);
-    return isCompound(value) ? value : text;
+    return JSON.parse(value);
   } catch {
-    return text ?? "";
+    return value;
   }
 }
 
