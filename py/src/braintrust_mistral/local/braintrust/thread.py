@@ -91,7 +91,11 @@ def _content(value: Any) -> Any:
         ignored = "key" if value.get("type") == "braintrust_attachment" else None
         return {name: _content(item) for name, item in value.items() if name != ignored}
     if isinstance(value, list):
-        if all(isinstance(part, dict) and part.keys() == {"type", "text"} for part in value):
+        if all(map(_is_text, value)):
             return "".join(part["text"] for part in value) or None
         return [_content(item) for item in value]
     return value or None
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.keys() == {"type", "text"} and isinstance(part["text"], str)

@@ -74,8 +74,7 @@ function goTo(target) {
     closed.delete(node.span.id);
   }
   chooseSpan(target);
-  tree.scrollTo(tree.active);
-  tree.redraw();
+  for (const list of [traceList, tree]) list.scrollTo(list.active);
 }
 
 /** Go to the next span of the trace for which this holds, beginning again after the last one. */
