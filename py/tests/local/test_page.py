@@ -230,7 +230,7 @@ def test_a_page_of_another_server_gets_everything(bt: LocalBraintrust) -> None:
 )
 def test_attachments_are_served_as_nothing_that_runs(bt: LocalBraintrust, named: str, served: str, shown: bool) -> None:
     requests.put(f"{bt.url}/attachment/key", data=PIXELS, timeout=10).raise_for_status()
-    response = requests.get(f"{bt.url}/page/attachment/key", params={"type": named}, timeout=10)
+    response = requests.get(f"{bt.url}/page/attachment", params={"key": "key", "type": named}, timeout=10)
     assert response.content == PIXELS
     assert response.headers["content-type"].split(";")[0] == served
     assert response.headers.get("content-disposition") == (None if shown else "attachment")
@@ -239,10 +239,10 @@ def test_attachments_are_served_as_nothing_that_runs(bt: LocalBraintrust, named:
 
 
 def test_an_attachment_that_is_not_there_is_not_found(bt: LocalBraintrust) -> None:
-    assert get(bt, "/page/attachment/none").status_code == 404
+    assert get(bt, "/page/attachment?key=none").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/page/rows?since=0", "/page/attachment/key"])
+@pytest.mark.parametrize("path", ["/", "/page/rows?since=0", "/page/attachment?key=key"])
 def test_only_this_machines_names_lead_to_the_page(bt: LocalBraintrust, path: str) -> None:
     """A site could have its own name resolve to 127.0.0.1 and read the traces of its visitors."""
     assert get(bt, path, Host="evil.example").status_code == 400

@@ -61,7 +61,7 @@ function chooseTrace(chosen) {
 
 function chooseSpan(chosen) {
   span = chosen;
-  history.replaceState(null, "", `#${encodeURIComponent(span.id)}`);
+  history.replaceState(null, "", `#${new URLSearchParams({ span: span.id })}`);
   show();
   showSpan();
   byId("pane").scrollTop = 0;
@@ -299,7 +299,7 @@ byId("theme").addEventListener("click", () => {
 // The beginning, and what comes later.
 
 function start() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  const wanted = new URLSearchParams(location.hash.slice(1)).get("span");
   const all = [...traces.values()];
   const target = all.map((each) => each.spans.get(wanted)).find(Boolean);
   if (target) goTo(target);

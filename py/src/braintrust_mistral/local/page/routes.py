@@ -52,7 +52,7 @@ def page_routes(kept: Callable[[], Kept], attachment: Callable[[str], bytes | No
 
     def content(request: Request) -> Response:
         """Answer with an attachment, as of the `type` that its reference names where that is one to be shown."""
-        found = attachment(request.path_params["key"])
+        found = attachment(request.query_params.get("key", ""))
         if found is None:
             return Response("no such attachment", 404, _CONTENT_HEADERS)
         named = request.query_params.get("type", "")
@@ -66,5 +66,5 @@ def page_routes(kept: Callable[[], Kept], attachment: Callable[[str], bytes | No
     return [
         Route("/", page, methods=["GET"], middleware=guard),
         Route("/page/rows", changes, methods=["GET"], middleware=guard),
-        Route("/page/attachment/{key}", content, methods=["GET"], middleware=guard),
+        Route("/page/attachment", content, methods=["GET"], middleware=guard),
     ]

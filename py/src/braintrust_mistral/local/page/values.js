@@ -131,8 +131,7 @@ function mediaOf(value) {
   const type = shownTypes.has(named) ? named : "application/octet-stream";
   const key = String(value.key);
   const content = attachments.get(key);
-  const query = new URLSearchParams({ type });
-  const remote = embedded.live ? `page/attachment/${encodeURIComponent(key)}?${query}` : null;
+  const remote = embedded.live ? `page/attachment?${new URLSearchParams({ key, type })}` : null;
   const url = content === undefined ? remote : `data:${type};base64,${content}`;
   return { type, name: String(value.filename ?? "attachment"), url, named };
 }
