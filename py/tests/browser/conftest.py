@@ -1,23 +1,22 @@
 """A browser for the page: Chromium as the system has it, driven by playwright."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: the dependency group `browser`")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+from tools.chromium import find_chromium
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium on the PATH: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: the dependency group `browser`")
+    path = find_chromium()
+    if path is None:
+        pytest.skip("needs Chromium, which this machine has not: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
+        browser = driver.chromium.launch(executable_path=path)
         yield browser
         browser.close()
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 
 from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.page import write
@@ -15,7 +14,9 @@ from tests.browser.conftest import OpenTab, Tab
 from tests.helpers.rows import Row, large_trace, row
 
 
-IMAGE = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+IMAGE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 PNG, SVG, PDF, WAV = (
     {"type": "braintrust_attachment", "key": name, "filename": f"{name} file", "content_type": content_type}
     for name, content_type in [
@@ -48,7 +49,10 @@ HOSTILE = (
 
 def conversation() -> list[Row]:
     root = row("a conversation", 0.0, 4.0, tags=["first"], metadata={"customer": 12})
-    question = {"role": "user", "content": [{"type": "text", "text": "When?"}, {"type": "image_url", "image_url": PNG}]}
+    question = {
+        "role": "user",
+        "content": [{"type": "text", "text": "When?"}, {"type": "image_url", "image_url": PNG}],
+    }
     call = {"id": "call1", "type": "function", "function": {"name": "timetable", "arguments": '{"day": "Monday"}'}}
     asks = {"role": "assistant", "content": None, "tool_calls": [call]}
     result = {"role": "tool", "tool_call_id": "call1", "content": '{"departure": "14:10"}'}
@@ -57,7 +61,9 @@ def conversation() -> list[Row]:
     return [
         root,
         row("first call", 0.5, 1.0, root, type="llm", input=[question], output=[{"message": asks}], metrics=metrics),
-        row("timetable", 1.0, 2.0, root, type="tool", input={"day": "Monday"}, error="Traceback\nValueError: no boats"),
+        row(
+            "timetable", 1.0, 2.0, root, type="tool", input={"day": "Monday"}, error="Traceback\nValueError: no boats"
+        ),
         row("second call", 2.0, 3.0, root, type="llm", input=[question, asks, result], output=[{"message": answers}]),
         row("left by break", 3.0, None, root, type="llm"),
         row("files", 3.0, 3.5, root, output=[SVG, PDF, WAV]),
@@ -78,6 +84,8 @@ Save = Callable[..., Path]
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_to_complain_of(open_tab: OpenTab, saved: Save, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
     tab = open_tab(saved([*conversation(), row("another")]), scheme)
     checked: list[str] = []
     for step in ("timeline", "a failed span", "thread"):
@@ -234,7 +242,10 @@ def test_a_hostile_trace_is_text(open_tab: OpenTab, saved: Save, live: bool) -> 
         tab.page.locator("#thread .message").first.wait_for()
         shown = tab.page.locator("body").text_content()
         assert all(text.split("\0")[0] in shown for text in HOSTILE)
-        assert tab.page.locator("body :is(script:not([type]), iframe, style, svg, object, embed, form, base)").count() == 0
+        assert (
+            tab.page.locator("body :is(script:not([type]), iframe, style, svg, object, embed, form, base)").count()
+            == 0
+        )
         assert tab.page.locator("a:not([download]), img").count() == 0
         home = bt.url if live else "file:"
         assert [url for url in tab.requests if not url.startswith((home, "data:"))] == []
@@ -395,7 +406,9 @@ def test_the_live_page_shows_spans_as_they_come(open_tab: OpenTab) -> None:
         status.get_by_text("live").wait_for()
         send(bt, *others)
         tab.span("timetable").click()
-        send(bt, {"id": root["id"], "metrics": root["metrics"], "output": "done", "_is_merge": True}, row("a new trace"))
+        send(
+            bt, {"id": root["id"], "metrics": root["metrics"], "output": "done", "_is_merge": True}, row("a new trace")
+        )
         tab.span("a conversation, task, 4.00 s").wait_for()
         tab.page.get_by_role("option", name="a new trace").wait_for()
         # What is being read stays.

@@ -27,7 +27,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 messages = st.fixed_dictionaries(
-    {"role": st.text()}, optional={name: json_values for name in ("content", "tool_calls", "tool_call_id")}
+    {"role": st.text()}, optional=dict.fromkeys(("content", "tool_calls", "tool_call_id"), json_values)
 )
 
 
@@ -79,7 +79,9 @@ def test_a_page_is_one_file_that_names_nothing_else(tmp_path: Path) -> None:
     write([row("a span")], tmp_path / "trace.html")
     content = (tmp_path / "trace.html").read_text(encoding="utf-8")
     page = Page(content)
-    assert [attrs.get("src") or attrs.get("href") for _, attrs in page.tags if {"src", "href"} & attrs.keys()] == ["data:,"]
+    assert [attrs.get("src") or attrs.get("href") for _, attrs in page.tags if {"src", "href"} & attrs.keys()] == [
+        "data:,"
+    ]
     assert not re.search(r"https?://|@import|url\(", content)
 
 
@@ -92,7 +94,9 @@ def test_the_policy_lets_the_page_run_only_what_it_is() -> None:
     assert "unsafe" not in str(policy)
 
 
-@pytest.mark.parametrize("hostile", ["</script><script>x()</script>", "<!--<script>", "{{script}}{{policy}}", "\u2028\ud800"])
+@pytest.mark.parametrize(
+    "hostile", ["</script><script>x()</script>", "<!--<script>", "{{script}}{{policy}}", "\u2028\ud800"]
+)
 def test_what_a_trace_holds_stays_inside_of_its_data(hostile: str) -> None:
     page = Page(html([row(hostile, input={hostile: hostile}, type=hostile)]))
     assert [tag for tag, _ in page.tags].count("script") == 2
@@ -141,10 +145,9 @@ def test_rows_of_one_span_are_merged() -> None:
 @given(
     st.fixed_dictionaries(
         {"id": st.text()},
-        optional={
-            name: json_values
-            for name in ("span_attributes", "metrics", "metadata", "span_parents", "input", "output", "error", "tags")
-        },
+        optional=dict.fromkeys(
+            ("span_attributes", "metrics", "metadata", "span_parents", "input", "output", "error", "tags"), json_values
+        ),
     ),
     st.dictionaries(st.sampled_from(["start", "end", "tokens", "estimated_cost", "prompt_tokens"]), json_values),
     st.lists(messages),
@@ -228,7 +231,9 @@ def test_a_page_of_another_server_gets_everything(bt: LocalBraintrust) -> None:
         ("", "application/octet-stream", False),
     ],
 )
-def test_attachments_are_served_as_nothing_that_runs(bt: LocalBraintrust, named: str, served: str, shown: bool) -> None:
+def test_attachments_are_served_as_nothing_that_runs(
+    bt: LocalBraintrust, named: str, served: str, shown: bool
+) -> None:
     requests.put(f"{bt.url}/attachment/key", data=PIXELS, timeout=10).raise_for_status()
     response = requests.get(f"{bt.url}/page/attachment", params={"key": "key", "type": named}, timeout=10)
     assert response.content == PIXELS

@@ -2,7 +2,7 @@
 
 const SPAN_HEIGHT = 28;
 const TRACE_HEIGHT = 48;
-const AXIS_LABEL_WIDTH = 60;
+const AXIS_LABEL_WIDTH = 52;
 const POLL_MILLISECONDS = 500;
 // What of a span is shown, in this order; the rest of its row comes below.
 const SECTIONS = ["error", "input", "output", "expected", "scores", "metadata", "metrics", "tags"];
