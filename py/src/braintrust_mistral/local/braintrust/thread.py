@@ -9,12 +9,12 @@ from braintrust_mistral.local.mistral.answers import Json
 
 
 class Said(NamedTuple):
-    """A message of a thread, and where it stands: in the input or the output of a span, as the how manieth there."""
+    """A message of a thread, and where it stands: at which position of a span's input or output."""
 
     message: Json
     span: Json
     field: Literal["input", "output"]
-    index: int
+    position: int
 
 
 def thread_of(spans: Iterable[Json]) -> list[Json]:

@@ -68,7 +68,7 @@ def _data(traces: Iterable[Trace], only: Collection[str] | None = None) -> Json:
     data: Json = {"traces": [], "spans": []}
     for trace in traces:
         spans = [_orderly(span) for span in trace.spans]
-        thread = [(said.span["id"], said.field, said.index) for said in said_in(spans)]
+        thread = [(said.span["id"], said.field, said.position) for said in said_in(spans)]
         data["traces"].append({"id": trace.root_span_id, "totals": _totals(spans), "thread": thread})
         data["spans"] += [
             _node(trace.root_span_id, span, row)

@@ -188,7 +188,7 @@ function drawSpan(node) {
   row.dataset.type = drawn.type;
   row.classList.toggle("failed", drawn.failed);
   row.classList.toggle("open", open);
-  row.title = drawn.name;
+  row.title = `${drawn.name} (${drawn.type})`;
   row.ariaLabel = [drawn.name, drawn.type, long, drawn.failed && "error"].filter(Boolean).join(", ");
   Object.assign(row, { ariaLevel: level, ariaPosInSet: index + 1, ariaSetSize: siblings });
   if (children.length) {
