@@ -387,10 +387,8 @@ def test_parents_may_be_missing_or_their_own_descendants(open_tab: OpenTab, save
     )
     timeless = {**row("timeless", parent=root), "metrics": {}}
     tab = open_tab(saved([root, orphan, one, other, own, timeless]))
-    levels = tab.rows().evaluate_all(
-        "rows => Object.fromEntries(rows.map((row) => [row.ariaLabel.split(", ")[0], row.ariaLevel]))"
-    )
-    assert levels == {"root": "1", "timeless": "2", "orphan": "1", "own": "1", "one": "1", "other": "2"}
+    rows = tab.rows().evaluate_all("(rows) => rows.map((row) => [row.ariaLabel.split(', ')[0], row.ariaLevel])")
+    assert dict(rows) == {"root": "1", "timeless": "2", "orphan": "1", "own": "1", "one": "1", "other": "2"}
 
 
 def send(bt: LocalBraintrust, *rows: Row) -> None:
@@ -438,6 +436,7 @@ def test_a_live_page_does_not_show_a_span_again_that_did_not_change(open_tab: Op
         send(bt, row("later", 3.8, 4.0, rows[0]))
         tab.span("later").wait_for()
         assert tab.pane().locator("#mine").count() == 1
+        tab.page.close()
 
 
 def test_a_narrow_window_has_everything_below_one_another(open_tab: OpenTab, saved: Save) -> None:
