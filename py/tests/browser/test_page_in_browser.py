@@ -439,6 +439,37 @@ def test_a_live_page_does_not_show_a_span_again_that_did_not_change(open_tab: Op
         tab.page.close()
 
 
+def wait_for_polls(tab: Tab) -> None:
+    for _ in range(2):
+        with tab.page.expect_response("**/page/rows*"):
+            pass
+
+
+def test_a_live_page_touches_nothing_that_did_not_change(open_tab: OpenTab) -> None:
+    with LocalBraintrust() as bt:
+        send(bt, *conversation())
+        tab = open_tab(bt.url)
+        tab.span("timetable").evaluate("(row) => { window.before = row }")
+        wait_for_polls(tab)
+        assert tab.page.evaluate("window.before.isConnected")
+        tab.page.close()
+
+
+def test_a_click_may_take_longer_than_the_next_span(open_tab: OpenTab) -> None:
+    with LocalBraintrust() as bt:
+        rows = conversation()
+        send(bt, *rows)
+        tab = open_tab(bt.url)
+        tab.span("timetable").hover()
+        tab.page.mouse.down()
+        send(bt, row("later", 3.8, 4.0, rows[0]))
+        wait_for_polls(tab)
+        tab.page.mouse.up()
+        assert tab.pane().locator("h2").text_content() == "timetable"
+        tab.span("later").wait_for()
+        tab.page.close()
+
+
 def test_a_narrow_window_has_everything_below_one_another(open_tab: OpenTab, saved: Save) -> None:
     tab: Tab = open_tab(saved([*conversation(), row("another")]))
     tab.page.set_viewport_size({"width": 500, "height": 800})

@@ -69,7 +69,10 @@ class VirtualList {
     const drawn = new Set(this.items.slice(first, end).map((_, offset) => first + offset));
     // The active row is there wherever it is: the focused list names it to screen readers.
     if (this.active >= 0 && this.active < this.items.length) drawn.add(this.active);
-    this.rows.replaceChildren(...[...drawn].sort((one, other) => one - other).map((index) => this.row(index)));
+    const rows = this.rows.cloneNode();
+    rows.append(...[...drawn].sort((one, other) => one - other).map((index) => this.row(index)));
+    // What did not change stays the same elements: screen readers would tell of others.
+    if (!this.rows.isEqualNode(rows)) this.rows.replaceChildren(...rows.children);
     const active = this.rows.querySelector("[aria-selected=true]");
     if (active) this.box.setAttribute("aria-activedescendant", active.id);
     else this.box.removeAttribute("aria-activedescendant");

@@ -2,6 +2,8 @@
 
 const SPAN_HEIGHT = 28;
 const TRACE_HEIGHT = 48;
+// By how much the axis of an open trace grows, so that it does so seldom.
+const AXIS_GROWTH = 1.25;
 const AXIS_LABEL_WIDTH = 52;
 const POLL_MILLISECONDS = 500;
 // What of a span is shown, in this order; the rest of its row comes below.
@@ -133,8 +135,10 @@ function showTotals() {
 
 /** The time that the axis covers, from when on and how long in seconds. */
 function axisOf({ start, end, open }) {
-  const until = open && connected ? Math.max(end, Date.now() / 1000) : end;
-  return { start, length: Math.max(until - start, 1e-4) };
+  const length = Math.max(end - start, 1e-4);
+  if (!open || !connected) return { start, length };
+  const growing = Math.max(Date.now() / 1000 - start, length);
+  return { start, length: AXIS_GROWTH ** Math.ceil(Math.log(growing) / Math.log(AXIS_GROWTH)) };
 }
 
 function showAxis() {
@@ -309,6 +313,8 @@ function start() {
 
 /** Show what has changed; what is being read stays as it is. */
 function refresh() {
+  // What is replaced between the press of a button and its release gets no click.
+  if (document.documentElement.matches(":active")) return;
   trace = traces.get(trace.id);
   if (!trace) return start();
   const before = span;
