@@ -37,6 +37,7 @@ HOSTILE = (
     "</script><script>hacked()</script>",
     "<img src=x onerror=hacked()>",
     "<svg onload=hacked()>",
+    "</script x <!-- <script x",
     "javascript:hacked()",
     "'\"><style>*{display:none}</style><iframe srcdoc='<script>parent.hacked()</script>'></iframe>",
     "{{script}} ${hacked()} `${hacked()}`",
@@ -290,7 +291,7 @@ def test_ten_thousand_spans_are_few_rows(open_tab: OpenTab, saved: Save) -> None
     # Scrolled away by other means, the chosen span is still there for those who do not see.
     chosen = tab.chosen()
     tab.page.locator("#tree").evaluate("(tree) => { tree.scrollTop = 100_000 }")
-    tab.page.wait_for_function("document.querySelector('#tree-3571')")
+    tab.page.locator("#tree-3571").wait_for()
     assert tab.chosen() == chosen
     assert drawn() < few
 
@@ -372,7 +373,7 @@ def test_the_address_leads_to_the_span(open_tab: OpenTab, saved: Save) -> None:
     assert tab.chosen() == rows[3]["span_attributes"]["name"]
     tab.page.locator("#tree").focus()
     tab.page.keyboard.press("ArrowDown")
-    assert tab.page.url.endswith(f"#span={rows[4]['id']}")
+    tab.page.wait_for_url(f"**#span={rows[4]['id']}")
     assert open_tab(f"{saved(rows).as_uri()}#%").chosen() == "another"
 
 
@@ -437,6 +438,12 @@ def test_a_live_page_does_not_show_a_span_again_that_did_not_change(open_tab: Op
         tab.span("later").wait_for()
         assert tab.pane().locator("#mine").count() == 1
         tab.page.close()
+
+
+def test_a_page_without_traces_says_so(open_tab: OpenTab, saved: Save) -> None:
+    tab = open_tab(saved([]))
+    assert tab.page.locator("#status").text_content() == "no traces"
+    assert not tab.page.locator("main").is_visible()
 
 
 def wait_for_polls(tab: Tab) -> None:

@@ -95,7 +95,7 @@ def test_the_policy_lets_the_page_run_only_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["</script><script>x()</script>", "<!--<script>", "{{script}}{{policy}}", "\u2028\ud800"]
+    "hostile", ["</script><script>x()</script>", "</script x", "<!-- <script ", "{{script}}{{policy}}", "\u2028\ud800"]
 )
 def test_what_a_trace_holds_stays_inside_of_its_data(hostile: str) -> None:
     page = Page(html([row(hostile, input={hostile: hostile}, type=hostile)]))
@@ -179,7 +179,7 @@ def test_changes_are_the_spans_that_changed_and_their_traces() -> None:
     data = data_since(rows, 2)
     assert [span["name"] for span in data["spans"]] == ["child"]
     assert [(trace["id"], trace["totals"]["spans"]) for trace in data["traces"]] == [(first["root_span_id"], 2)]
-    assert data["kept"] == [first["root_span_id"], second["root_span_id"]]
+    assert set(data["kept"]) == {first["root_span_id"], second["root_span_id"]}
     end = {"id": first["id"], "metrics": {"end": BEGIN + 2}, "_is_merge": True}
     (changed,) = data_since([*rows, end], 3)["spans"]
     assert (changed["name"], changed["end"]) == ("first", BEGIN + 2)

@@ -40,13 +40,13 @@ def data_of(rows: Iterable[Json]) -> Json:
 def data_since(rows: Sequence[Json], seen: int) -> Json:
     """Return the traces that came or changed after the first `seen` rows, with the spans that did.
 
-    `kept` has the ids of all traces, in their order: a page forgets the others.
+    `kept` has the ids of all traces: a page forgets the others.
     """
     changed = {row["id"] for row in rows[seen:]}
     traces = {row["id"]: row.get("root_span_id") or row["id"] for row in reversed(rows)}
     concerned = {traces[span_id] for span_id in changed}
     of_concern = spans_of(row for row in rows if traces[row["id"]] in concerned)
-    return {**_data(traces_of(of_concern), changed), "kept": list(dict.fromkeys(reversed(traces.values())))}
+    return {**_data(traces_of(of_concern), changed), "kept": list(set(traces.values()))}
 
 
 def to_browser_json(value: Any) -> str:

@@ -19,6 +19,7 @@ let trace;
 let span;
 let connected = embedded.live;
 let threadOf;
+let addressing;
 
 const traceList = new VirtualList(byId("traces"), TRACE_HEIGHT, drawTrace, chooseTrace);
 const tree = new VirtualList(byId("tree"), SPAN_HEIGHT, drawSpan, (node) => chooseSpan(node.span));
@@ -63,7 +64,9 @@ function chooseTrace(chosen) {
 
 function chooseSpan(chosen) {
   span = chosen;
-  history.replaceState(null, "", `#${new URLSearchParams({ span: span.id })}`);
+  // Browsers refuse addresses that change as fast as a key repeats.
+  clearTimeout(addressing);
+  addressing = setTimeout(() => history.replaceState(null, "", `#${new URLSearchParams({ span: span.id })}`), 200);
   show();
   showSpan();
   byId("pane").scrollTop = 0;
@@ -107,7 +110,11 @@ function show() {
 }
 
 function showStatus() {
-  const status = !embedded.live ? "" : !connected ? "ended" : traces.size ? "live" : "waiting for the first span";
+  const status =
+    !embedded.live ? (traces.size ? "" : "no traces")
+    : !connected ? "ended"
+    : traces.size ? "live"
+    : "waiting for the first span";
   const element = byId("status");
   if (element.textContent !== status) element.textContent = status;
   element.className = status.split(" ")[0];
@@ -118,7 +125,7 @@ function showTotals() {
   const tokens = `${count(totals.tokens)}`;
   const split = `${count(totals.prompt_tokens)} in, ${count(totals.completion_tokens)} out`;
   const shown = {
-    Duration: trace.open ? "open" : duration(trace.end - trace.start),
+    Duration: trace.open ? "open" : duration(trace.end - trace.start) || null,
     Spans: count(totals.spans),
     "Model calls": totals.llm_calls ? count(totals.llm_calls) : null,
     Tokens: totals.tokens ? make("span", {}, tokens, " ", make("small", {}, split)) : null,
@@ -323,23 +330,27 @@ function refresh() {
   if (span !== before) showSpan();
 }
 
+/** What the server says that came after so many rows; nothing where it does not answer. */
+async function changesSince(since) {
+  try {
+    return await (await fetch(`page/rows?since=${since}`)).json();
+  } catch {
+    return null;
+  }
+}
+
 async function follow() {
   let since = 0;
   for (;;) {
     const asked = performance.now();
-    try {
-      const response = await fetch(`page/rows?since=${since}`);
-      const update = await response.json();
-      const isFirst = !trace;
-      connected = true;
-      if (update.arrived !== since) take(update);
+    const update = await changesSince(since);
+    connected = update !== null;
+    if (update && update.arrived !== since) {
+      take(update);
       since = update.arrived;
-      if (isFirst) start();
-      else refresh();
-    } catch {
-      connected = false;
-      show();
     }
+    if (trace) refresh();
+    else start();
     // A server that is busy with much is asked seldom.
     const pause = Math.max(POLL_MILLISECONDS, 5 * (performance.now() - asked));
     await new Promise((resolve) => setTimeout(resolve, connected ? pause : 10 * pause));
