@@ -68,6 +68,7 @@ nox.options.sessions = [
     # Those between them run by name.
     *(f"test_python-{python}" for python in (OLDEST_PYTHON, NEWEST_PYTHON) if python != THIS_PYTHON),
     "host",
+    "page",
     "overlay",
     "endurance",
     "changes",
@@ -92,6 +93,9 @@ PAIRS = [
 # What depends on the Python: event loops, garbage collection, signatures. The rest are pure functions, or about the
 # SDKs and the network between them.
 PYTHON_TESTS = ("test_payloads.py", "test_patchers.py", "test_safety.py", "tracing", "runs")
+
+# What has sessions of its own.
+ELSEWHERE = ("--ignore=tests/overlay", "--ignore=tests/browser")
 
 
 def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = NEWEST_BRAINTRUST) -> None:
@@ -124,7 +128,7 @@ def environment(session: nox.Session, group: str) -> str:
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
     """Test the integration against one pair of SDKs, and the local services with its clients."""
     install(session, "test", "local", "demo", mistral=mistral, braintrust=braintrust)
-    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=mistral)
+    pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=mistral)
 
 
 @nox.session(python=[version for version in VERSIONS["python"] if version != THIS_PYTHON])
@@ -161,6 +165,13 @@ def host(session: nox.Session) -> None:
 
 
 @nox.session
+def page(session: nox.Session) -> None:
+    """Test the page of traces in Chromium; where the system has none, its tests are skipped and say so."""
+    install(session, "test", "local", "browser", mistral=NEWEST_MISTRAL)
+    pytest(session, "tests/browser", mistral=NEWEST_MISTRAL)
+
+
+@nox.session
 def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
     install(session, "test", mistral=NEWEST_MISTRAL)
@@ -190,7 +201,7 @@ def new_mistral(session: nox.Session) -> None:
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
     session.install(f"mistralai[agents]=={mistral}")
-    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=tested)
+    pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=tested)
 
 
 @nox.session
@@ -233,11 +244,12 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Draw the demo's traces anew."""
-    install(session, "local", "demo", mistral=NEWEST_MISTRAL)
+    """Draw the demo's traces anew, and photograph their page."""
+    install(session, "local", "demo", "browser", mistral=NEWEST_MISTRAL)
     pictures = ("--pictures", "examples/pictures")
     session.run("python", "-m", "examples.demo", *pictures)
     session.run("python", "-m", "examples.demo", "conversation", "--llm-spans", *pictures)
+    session.run("python", "-m", "tools.page_pictures", "examples/pictures")
 
 
 @nox.session
@@ -291,7 +303,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types: strictly, in the tests by pyright's standard."""
-    install(session, "test", "local", "demo", "openinference", "types", mistral=NEWEST_MISTRAL)
+    install(session, "test", "local", "demo", "browser", "openinference", "types", mistral=NEWEST_MISTRAL)
     session.run("pyright")
     # One configuration has one strictness for a folder, and the tests live beside the code.
     session.run("pyright", "--project", "pyright.tests.json")

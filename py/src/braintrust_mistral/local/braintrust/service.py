@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from braintrust_mistral.local.braintrust.rows import spans_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
 from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.page.routes import Kept, page_routes
 from braintrust_mistral.local.server import LocalServer, until_gone
 
 
@@ -39,7 +40,7 @@ class LocalBraintrust(LocalServer):
 
     Any API key logs in. Projects and experiments come into being when they are named. Setting `outage` puts it out of
     order, until that is `None` again: then the requests that were held are answered, and those that came in silence
-    are not. Before `start()` it takes connections and says nothing.
+    are not. Before `start()` it takes connections and says nothing. Its `url` in a browser is the page of its traces.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -53,6 +54,7 @@ class LocalBraintrust(LocalServer):
         """What the paths begin with that are out of order: all of them, or `/attachment`, or `/logs3`."""
         self.arrived = 0
         """How many requests came, answered or not."""
+        self._rows_arrived = 0
         self._lock = threading.Lock()
         super().__init__(self._routes(), port, around=self._suffering)
 
@@ -99,7 +101,12 @@ class LocalBraintrust(LocalServer):
             Route("/attachment", self._sign_upload, methods=["POST"]),
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
+            *page_routes(self._kept, self.attachments.get),
         ]
+
+    def _kept(self) -> Kept:
+        with self._lock:
+            return list(self.rows), self._rows_arrived
 
     def _suffering(self, app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,6 +150,7 @@ class LocalBraintrust(LocalServer):
         rows: list[Json] = (await _body(request))["rows"]
         with self._lock:
             self.rows += rows
+            self._rows_arrived += len(rows)
         return JSONResponse({"ids": [row["id"] for row in rows]})
 
     async def _sign_upload(self, request: Request) -> Response:
