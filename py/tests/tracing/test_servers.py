@@ -145,15 +145,15 @@ def _is_listening(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, bt: LocalBraintrust, *command: str, **files: str) -> Iterator[Server]:
+def serving(folder: Path, bt: LocalBraintrust, *command: str, pace: float = 5.0, **files: str) -> Iterator[Server]:
     """Run a server on some files; it is gone afterwards, whatever it forked and however it hangs."""
     for name, source in files.items():
         (folder / f"{name}.py").write_text(source)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # So slow that a worker does not read all the time, as with gevent nothing else would run.
-    with LocalMistral(pace=5.0) as mistral:
+    # By default so slow that a worker does not read all the time, as with gevent nothing else would run.
+    with LocalMistral(pace=pace) as mistral:
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", *(part.format(port=port) for part in command)],
             cwd=folder,
