@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 WIDTH = 80
-TESTED = {"python": "3.13", "braintrust": "0.48.1", "mistralai": "3.7.0"}
+TESTED = {"python": "3.14", "braintrust": "0.48.1", "mistralai": "3.7.0"}
 """The newest versions that are tested, those of `pyproject.toml`."""
 KEY = "BRAINTRUST_API_KEY"
 TELEMETRY = "MISTRAL_SDK_TELEMETRY"
