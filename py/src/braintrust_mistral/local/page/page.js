@@ -345,10 +345,8 @@ async function follow() {
     const asked = performance.now();
     const update = await changesSince(since);
     connected = update !== null;
-    if (update && update.arrived !== since) {
-      take(update);
-      since = update.arrived;
-    }
+    if (update?.kept) take(update);
+    since = update?.latest ?? since;
     if (trace) refresh();
     else start();
     // A server that is busy with much is asked seldom.
