@@ -142,7 +142,7 @@ function mediaView({ type, name, url, named = type }) {
   const kind = type.split("/")[0];
   const shown =
     kind === "image" ? make("img", { src: url, alt: name, loading: "lazy", onerror: missing })
-    : kind === "audio" ? make("audio", { src: url, controls: true, preload: "none", ariaLabel: name })
+    : kind === "audio" ? make("audio", { src: url, controls: true, preload: "metadata", ariaLabel: name })
     : null;
   const link = make("a", { href: url, download: name }, name);
   return make("figure", {}, shown, make("figcaption", {}, link, ` ${named}`));
