@@ -140,6 +140,29 @@ def test_a_trace_is_a_tree_with_a_time_axis(open_tab: OpenTab, saved: Save) -> N
     assert all(one["x"] + one["width"] < other["x"] for one, other in itertools.pairwise(boxes))
 
 
+def test_the_axis_shows_the_time_of_one_span_where_that_is_wanted(open_tab: OpenTab, saved: Save) -> None:
+    tab = open_tab(saved([*conversation(), row("another")]))
+    track = tab.page.locator("#tree .track").first.bounding_box()
+
+    def width(name: str) -> float:
+        return tab.span(name).locator(".bar").bounding_box()["width"] / track["width"]
+
+    tab.span("timetable").click()
+    assert width("timetable") == pytest.approx(0.25, abs=0.01)
+    button = tab.page.get_by_role("button", name="Zoom")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert width("timetable") == pytest.approx(1, abs=0.01)
+    assert tab.page.locator("#axis span").nth(1).text_content().endswith(" ms")
+    tab.page.locator("#tree").focus()
+    tab.page.keyboard.press("z")
+    assert width("timetable") == pytest.approx(0.25, abs=0.01)
+    tab.page.keyboard.press("z")
+    tab.page.get_by_role("option", name="another").click()
+    assert width("another") == pytest.approx(1, abs=0.01)
+    assert button.get_attribute("aria-pressed") == "false"
+
+
 def test_an_open_span_says_so_and_fades_out(open_tab: OpenTab, saved: Save) -> None:
     tab = open_tab(saved(conversation()))
     span = tab.span("left by break")

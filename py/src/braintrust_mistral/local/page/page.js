@@ -18,6 +18,8 @@ const closed = new Set();
 let trace;
 let span;
 let connected = embedded.live;
+/** The span whose time the axis shows, or nothing where it shows the whole trace. */
+let zoomed = null;
 let threadOf;
 let addressing;
 
@@ -59,6 +61,7 @@ function visibleNodes() {
 
 function chooseTrace(chosen) {
   trace = chosen;
+  zoomed = null;
   chooseSpan(trace.nodes[0].span);
 }
 
@@ -74,6 +77,7 @@ function chooseSpan(chosen) {
 
 /** Choose a span wherever it is, and have it in sight. */
 function goTo(target) {
+  if (trace?.id !== target.trace) zoomed = null;
   trace = traces.get(target.trace);
   for (let node = trace.nodes.find((each) => each.span === target).parent; node; node = node.parent) {
     closed.delete(node.span.id);
@@ -141,7 +145,10 @@ function showTotals() {
 }
 
 /** The time that the axis covers, from when on and how long in seconds. */
-function axisOf({ start, end, open }) {
+function axis() {
+  const start = zoomed?.start ?? trace.start;
+  const end = zoomed?.end ?? trace.end;
+  const open = zoomed ? isOpen(zoomed) : trace.open;
   const length = Math.max(end - start, 1e-4);
   if (!open || !connected) return { start, length };
   const growing = Math.max(Date.now() / 1000 - start, length);
@@ -149,15 +156,16 @@ function axisOf({ start, end, open }) {
 }
 
 function showAxis() {
-  const { length } = axisOf(trace);
-  const axis = byId("axis");
-  const rough = length / Math.max(axis.clientWidth / AXIS_LABEL_WIDTH, 1);
+  byId("zoom").ariaPressed = String(zoomed !== null);
+  const { length } = axis();
+  const labels = byId("axis");
+  const rough = length / Math.max(labels.clientWidth / AXIS_LABEL_WIDTH, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough);
   byId("timeline").style.setProperty("--step", `${(step / length) * 100}%`);
-  const room = Math.max(1 - AXIS_LABEL_WIDTH / axis.clientWidth, 0) * length;
+  const room = Math.max(1 - AXIS_LABEL_WIDTH / labels.clientWidth, 0) * length;
   const ticks = Array.from({ length: Math.floor(room / step) + 1 }, (_, index) => index * step);
-  axis.replaceChildren(
+  labels.replaceChildren(
     ...ticks.map((time) => {
       const tick = make("span", {}, time ? duration(time).replace(/[\d.]+/, Number) : "0");
       tick.style.left = `${(time / length) * 100}%`;
@@ -210,11 +218,11 @@ function drawSpan(node) {
 }
 
 function bar({ start, end, first_token: firstToken }) {
-  const axis = axisOf(trace);
-  const length = Math.max((end ?? axis.start + axis.length) - start, 0);
+  const shown = axis();
+  const length = Math.max((end ?? shown.start + shown.length) - start, 0);
   const drawn = make("span", { className: "bar" });
-  drawn.style.left = `${((start - axis.start) / axis.length) * 100}%`;
-  drawn.style.width = `${(length / axis.length) * 100}%`;
+  drawn.style.left = `${((start - shown.start) / shown.length) * 100}%`;
+  drawn.style.width = `${(length / shown.length) * 100}%`;
   if (isNumber(firstToken)) drawn.style.setProperty("--waited", `${Math.min(firstToken / length, 1) * 100}%`);
   return drawn;
 }
@@ -261,6 +269,14 @@ function toggle(id, close = !closed.has(id)) {
   show();
 }
 
+/** Have the axis show the time of the chosen span, or again that of the whole trace. */
+function zoom() {
+  zoomed = zoomed || !isNumber(span.start) ? null : span;
+  show();
+}
+
+byId("zoom").addEventListener("click", zoom);
+
 byId("tree").addEventListener("keydown", (event) => {
   const node = tree.items[tree.active];
   if (!node || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -271,6 +287,7 @@ byId("tree").addEventListener("keydown", (event) => {
   else if (event.key === "ArrowLeft" && canOpen && !isClosed) toggle(node.span.id, true);
   else if (event.key === "ArrowLeft" && node.parent) tree.activate(tree.items.indexOf(node.parent));
   else if (event.key === "Enter") byId("pane").focus();
+  else if (event.key === "z") zoom();
   else return;
   event.preventDefault();
 });
@@ -326,6 +343,7 @@ function refresh() {
   if (!trace) return start();
   const before = span;
   span = trace.spans.get(span.id);
+  zoomed = zoomed && trace.spans.get(zoomed.id);
   show();
   if (span !== before) showSpan();
 }
