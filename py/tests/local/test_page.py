@@ -260,3 +260,9 @@ def test_only_this_machines_names_lead_to_the_page(bt: LocalBraintrust, path: st
     """A site could have its own name resolve to 127.0.0.1 and read the traces of its visitors."""
     assert get(bt, path, Host="evil.example").status_code == 400
     assert get(bt, path, Host=f"localhost:{bt.port}").status_code != 400
+
+
+def test_the_pictures_of_the_readme_are_small() -> None:
+    pictures = sorted((Path(__file__).parents[2] / "examples/pictures").glob("*.png"))
+    assert [picture.stem for picture in pictures] == ["page-dark", "page-light"]
+    assert sum(picture.stat().st_size for picture in pictures) < 300_000
