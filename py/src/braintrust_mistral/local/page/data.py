@@ -1,6 +1,6 @@
 """What the page gets of rows: each span with what its tree needs, and each trace with its totals and its thread.
 
-    {"traces": [{"id": …, "totals": {…}, "thread": [[<id of a span>, "input" or "output", <index there>], …]}],
+    {"traces": [{"id": …, "totals": {…}, "thread": [[<id of a span>, "input" or "output", <position>], …]}],
      "spans": [{"id": …, "trace": …, "name": …, "start": …, "end": …, …, "row": <the span as it was logged>}]}
 
 A row may hold anything anywhere. What the page computes with is of the right type here, or missing; `row` is shown.
