@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from braintrust_mistral.local.braintrust.rows import spans_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
 from braintrust_mistral.local.mistral.answers import Json
-from braintrust_mistral.local.page.routes import Kept, page_routes
+from braintrust_mistral.local.page.data import NumberedRow
+from braintrust_mistral.local.page.routes import page_routes
 from braintrust_mistral.local.server import LocalServer, until_gone
 
 
@@ -101,12 +102,12 @@ class LocalBraintrust(LocalServer):
             Route("/attachment", self._sign_upload, methods=["POST"]),
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
-            *page_routes(self._kept, self.attachments.get),
+            *page_routes(self._numbered_rows, self.attachments.get),
         ]
 
-    def _kept(self) -> Kept:
+    def _numbered_rows(self) -> list[NumberedRow]:
         with self._lock:
-            return list(self.rows), self._rows_arrived
+            return list(enumerate(self.rows, self._rows_arrived - len(self.rows) + 1))
 
     def _suffering(self, app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
