@@ -23,6 +23,8 @@ __version__ = "0.1.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
 SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"
+RUN = "BRAINTRUST_MISTRAL_RUN"
+"""Environment variable: what `python -m braintrust_mistral run` tells the interpreters below it."""
 
 
 def activate() -> bool:
@@ -53,6 +55,10 @@ def at_startup() -> None:
     """Put the finder in place, unless it is there, is switched off, or comes too late; `activate` would raise then."""
     if os.environ.get(SWITCH) != "0" and INTEGRATION not in sys.modules and FINDER not in sys.meta_path:
         sys.meta_path.insert(0, FINDER)
+    if RUN in os.environ:
+        from braintrust_mistral.local import startup
+
+        startup.follow()
 
 
 class Finder:

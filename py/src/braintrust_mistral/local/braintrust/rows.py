@@ -17,12 +17,17 @@ def spans_of(rows: Iterable[Json]) -> list[Json]:
     """
     spans: dict[str, Json] = {}
     for row in deepcopy(list(rows)):
-        before = spans.get(row["id"], {})
-        if row.pop("_is_merge", False) and before:
-            later = {key: value for key, value in row.items() if key not in _CREATED_ONCE}
-            row = _merged(before, later) | _tags(before, later)
-        spans[row["id"]] = row
+        spans[row["id"]] = with_row(spans.get(row["id"]), row)
     return list(spans.values())
+
+
+def with_row(span: Json | None, row: Json) -> Json:
+    """Return the span that a row makes of what its id has so far, which is None for the first one."""
+    later = {key: value for key, value in row.items() if key != "_is_merge"}
+    if not (row.get("_is_merge") and span):
+        return later
+    later = {key: value for key, value in later.items() if key not in _CREATED_ONCE}
+    return _merged(span, later) | _tags(span, later)
 
 
 def _merged(before: Json, later: Json) -> Json:

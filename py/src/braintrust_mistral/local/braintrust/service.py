@@ -2,23 +2,33 @@
 
 import asyncio
 import json
+import secrets
 import threading
 import uuid
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
-from braintrust_mistral.local.braintrust.rows import spans_of
-from braintrust_mistral.local.braintrust.traces import Trace, traces_of
+from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
+from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.sdk import forget_login
 from braintrust_mistral.local.server import LocalServer, until_gone
 
 
 API_KEY = "local-braintrust-key"
 ORGANIZATION = "local"
+KEPT_ATTACHMENT_BYTES = 128 * 1024 * 1024
+EXPECTED_UPLOADS = 10_000
+"""How many addresses for uploads stay valid."""
+MAX_REQUEST_BYTES = 64 * 1024 * 1024
+"""How large a request may be where the key is checked; the SDK sends some six megabytes at once."""
 
 _ORGANIZATION_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, ORGANIZATION))
 _PROJECT_NAMESPACE = uuid.UUID(_ORGANIZATION_ID)
@@ -37,29 +47,45 @@ class LocalBraintrust(LocalServer):
             braintrust.flush()
             bt.spans()
 
-    Any API key logs in. Projects and experiments come into being when they are named. Setting `outage` puts it out of
-    order, until that is `None` again: then the requests that were held are answered, and those that came in silence
-    are not. Before `start()` it takes connections and says nothing.
+    Any API key logs in, unless there is one of its own. Projects and experiments come into being when they are named.
+    Setting `outage` puts it out of order, until that is `None` again: then the requests that were held are answered,
+    and those that came in silence are not. Before `start()` it takes connections and says nothing.
+
+    Args:
+        port: 0 takes a free one.
+        api_key: the only key to accept, for requests to this machine by its own names; other requests are refused.
+        kept_bytes: how much of rows to keep; see `TraceStore`.
+        on_rows: called with rows as they arrive, in the server's thread.
     """
 
-    def __init__(self, *, port: int = 0) -> None:
-        self.rows: list[Json] = []
-        """The rows as they arrived, in order; a span is several."""
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        api_key: str | None = None,
+        kept_bytes: int = KEPT_BYTES,
+        on_rows: Callable[[list[Json]], None] | None = None,
+    ) -> None:
+        self.store = TraceStore(kept_bytes)
+        """The traces, put together as their rows come."""
         self.attachments: dict[str, bytes] = {}
-        """The uploaded attachments, by the key in their reference."""
+        """The uploaded attachments, by the key in their reference: the latest, up to `KEPT_ATTACHMENT_BYTES`."""
         self.outage: Outage | None = None
         """How it is out of order, if it is; holds for the requests that come from then on."""
         self.outage_at = "/"
         """What the paths begin with that are out of order: all of them, or `/attachment`, or `/logs3`."""
         self.arrived = 0
         """How many requests came, answered or not."""
+        self._api_key = api_key
+        self._on_rows = on_rows
+        self._expected: dict[str, None] = {}
         self._lock = threading.Lock()
-        super().__init__(self._routes(), port, around=self._suffering)
+        super().__init__(self._routes(), port, around=self._around)
 
     def environment(self) -> dict[str, str]:
         """The environment variables with which an application logs here, and nowhere else."""
         return {
-            "BRAINTRUST_API_KEY": API_KEY,
+            "BRAINTRUST_API_KEY": self._api_key or API_KEY,
             "BRAINTRUST_APP_URL": self.url,
             "BRAINTRUST_APP_PUBLIC_URL": self.url,
             "BRAINTRUST_API_URL": self.url,
@@ -67,21 +93,35 @@ class LocalBraintrust(LocalServer):
             "BRAINTRUST_ORG_NAME": ORGANIZATION,
         }
 
+    @property
+    def rows(self) -> list[Json]:
+        """The rows as they arrived, in order; a span is several."""
+        return self.store.rows()
+
+    @property
+    def page_url(self) -> str:
+        """Where a browser finds the page of the traces; whoever has this address may see them."""
+        return self.url if self._api_key is None else f"{self.url}/?key={self._api_key}"
+
     def spans(self) -> list[Json]:
-        """The spans, in the order in which their first rows arrived; see `spans_of`."""
-        with self._lock:
-            rows = list(self.rows)
-        return spans_of(rows)
+        """The spans, in the order in which their first rows arrived, to read and not to change."""
+        return self.store.spans()
 
     def traces(self) -> list[Trace]:
         """The traces, in the order in which their first rows arrived: spans, totals, and the thread."""
-        return traces_of(self.spans())
+        return self.store.traces()
 
     def clear(self) -> None:
         """Forget all rows and attachments."""
+        self.store.clear()
         with self._lock:
-            self.rows.clear()
             self.attachments.clear()
+
+    @override
+    def stop(self) -> None:
+        """Stop serving; the SDK in this process, if it is logged in here, logs in anew when it is used again."""
+        super().stop()
+        forget_login(self.url)
 
     def _routes(self) -> list[Route]:
         """The endpoints of both SDK generations; applications find the app's and the API's at one address here.
@@ -100,6 +140,35 @@ class LocalBraintrust(LocalServer):
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
         ]
+
+    def _around(self, app: ASGIApp) -> ASGIApp:
+        if self._api_key is None:
+            return self._suffering(app)
+        # Browsers send pages of others here under those pages' names.
+        return TrustedHostMiddleware(self._guarding(self._suffering(app), self._api_key), ["127.0.0.1", "localhost"])
+
+    def _guarding(self, app: ASGIApp, api_key: str) -> ASGIApp:
+        cookie = f"braintrust_mistral_{self.port}"
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope)
+            bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+            # An upload has no key; its address is what was told to someone who had one.
+            is_upload = request.method == "PUT" and scope["path"].removeprefix("/attachment/") in self._expected
+            response: ASGIApp = app
+            if request.method == "GET" and _same(request.query_params.get("key", ""), api_key):
+                # The key leaves the browser's address bar and its history.
+                response = RedirectResponse("/")
+                response.set_cookie(cookie, api_key, httponly=True, samesite="strict")
+            elif not is_upload and not any(_same(key, api_key) for key in (bearer, request.cookies.get(cookie, ""))):
+                response = Response("another API key", 401)
+            elif request.method != "GET" and "content-length" not in request.headers:
+                response = Response("of unknown length", 411)
+            elif int(request.headers.get("content-length", 0)) > MAX_REQUEST_BYTES:
+                response = Response("too large", 413)
+            await response(scope, receive, send)
+
+        return serve
 
     def _suffering(self, app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,23 +209,35 @@ class LocalBraintrust(LocalServer):
         return JSONResponse({"version": "local"})
 
     async def _log(self, request: Request) -> Response:
-        rows: list[Json] = (await _body(request))["rows"]
-        with self._lock:
-            self.rows += rows
+        content = await request.body()
+        rows: list[Json] = json.loads(content)["rows"]
+        self.store.add(rows, len(content))
+        if self._on_rows is not None:
+            self._on_rows(rows)
         return JSONResponse({"ids": [row["id"] for row in rows]})
 
     async def _sign_upload(self, request: Request) -> Response:
         key = (await _body(request))["key"]
+        self._expected[key] = None
+        if len(self._expected) > EXPECTED_UPLOADS:
+            del self._expected[next(iter(self._expected))]
         return JSONResponse({"signedUrl": f"{self.url}/attachment/{key}", "headers": {}})
 
     async def _upload(self, request: Request) -> Response:
         content = await request.body()
         with self._lock:
             self.attachments[request.path_params["key"]] = content
+            kept = sum(map(len, self.attachments.values()))
+            while kept > KEPT_ATTACHMENT_BYTES:
+                kept -= len(self.attachments.pop(next(iter(self.attachments))))
         return Response()
 
     async def _upload_status(self, _: Request) -> Response:
         return JSONResponse({})
+
+
+def _same(given: str, key: str) -> bool:
+    return secrets.compare_digest(given.encode(), key.encode())
 
 
 async def _body(request: Request) -> Json:

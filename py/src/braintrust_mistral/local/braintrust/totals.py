@@ -59,6 +59,21 @@ def totals_of(spans: Iterable[Json]) -> Totals:
     )
 
 
+def summed(totals: Iterable[Totals]) -> Totals:
+    """Return what several traces add up to together."""
+    parts = list(totals)
+    return Totals(
+        spans=sum(part.spans for part in parts),
+        errors=sum(part.errors for part in parts),
+        tokens=sum(part.tokens for part in parts),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        completion_tokens=sum(part.completion_tokens for part in parts),
+        cost=_known_sum(part.cost for part in parts),
+        llm_tokens=sum(part.llm_tokens for part in parts),
+        llm_cost=_known_sum(part.llm_cost for part in parts),
+    )
+
+
 def cost_of(span: Json) -> float | None:
     """Return what one span cost in US dollars, or None where that is not known.
 
@@ -94,5 +109,9 @@ def _sum(metric: str, spans: Iterable[Json]) -> int:
 
 
 def _total_cost(spans: Iterable[Json]) -> float | None:
-    costs = [cost for cost in map(cost_of, spans) if cost is not None]
-    return sum(costs) if costs else None
+    return _known_sum(map(cost_of, spans))
+
+
+def _known_sum(costs: Iterable[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None

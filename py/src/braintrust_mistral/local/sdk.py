@@ -1,0 +1,96 @@
+"""What the local Braintrust asks of the SDK beyond its public functions: to send here, and to forget that it did.
+
+Only the SDK's state knows where it is logged in, and it keeps its first login for good.
+"""
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+
+ORGANIZATION = "local"
+
+
+def send_to(url: str, api_key: str) -> None:
+    """Have all that the SDK sends from this process go to the local Braintrust at `url`, whatever the program says.
+
+    A key, an address or an organization that the program names, in its code or its environment, is as good as ours.
+    """
+    from braintrust import logger
+
+    state: Any = logger._state  # pyright: ignore[reportPrivateUsage]
+    logger.set_http_adapter(_adapter_to(url, api_key))
+    login = type(state).login
+
+    def log_in(*_: object, force_login: bool = False, **__: object) -> None:
+        login(state, app_url=url, api_key=api_key, org_name=ORGANIZATION, force_login=force_login)
+
+    state.login = log_in
+
+
+@contextmanager
+def sending_to(url: str, api_key: str) -> Generator[None, None, None]:
+    """Have all that the SDK sends go to a local Braintrust for a while, and then where it went before."""
+    from braintrust import logger
+
+    sdk: Any = logger
+    state = sdk._state
+    background = state._global_bg_logger.get()
+    # What was logged before belongs to where that went.
+    background.flush()
+    adapter, api_conn, login = sdk._http_adapter, background.api_conn, vars(state).get("login")
+    before = dict(vars(state))
+    _log_out(sdk)
+    known = {name: before[name] for name, value in vars(state).items() if before[name] is not value}
+    send_to(url, api_key)
+    try:
+        yield
+    finally:
+        background.flush()
+        _log_out(sdk)
+        del state.login
+        vars(state).update(known if login is None else {**known, "login": login})
+        sdk._http_adapter, background.api_conn = adapter, api_conn
+
+
+def forget_login(url: str) -> None:
+    """Log the SDK out if it is loaded and sends to this address: its next use logs in anew, by the environment."""
+    sdk: Any = sys.modules.get("braintrust.logger")
+    if sdk is not None and sdk._state.api_url == url:
+        _log_out(sdk)
+
+
+def _log_out(sdk: Any) -> None:
+    from braintrust.util import LazyValue
+
+    state = sdk._state
+    background = state._global_bg_logger.get()
+    state.reset_login_info()
+
+    def connect() -> Any:
+        state.login()
+        return state.api_conn()
+
+    background.api_conn = LazyValue(connect, use_mutex=True)
+    # What the server told it about its limits.
+    background._max_request_size_result = None
+
+
+def _adapter_to(url: str, api_key: str) -> Any:
+    from braintrust.logger import RetryRequestExceptionsAdapter
+
+    there = urlsplit(url)
+
+    class Adapter(RetryRequestExceptionsAdapter):
+        """Sends each request to one server, by no proxy, with its key in the place of another."""
+
+        def send(self, request: Any, *args: Any, proxies: Mapping[str, str] | None = None, **kwargs: Any) -> Any:
+            """Send a request, and return its response."""
+            request.url = urlunsplit(urlsplit(request.url)._replace(scheme=there.scheme, netloc=there.netloc))
+            if "Authorization" in request.headers:
+                request.headers["Authorization"] = f"Bearer {api_key}"
+            return super().send(request, *args, **kwargs)
+
+    return Adapter(base_num_retries=2, backoff_factor=0.1)
