@@ -33,7 +33,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     from braintrust_mistral.local.run import Options, run
 
-    parser = _run_parser()
+    parser = _parser_of_run()
     own, program = _split(arguments)
     options = vars(parser.parse_args(own))
     if not program:
@@ -57,7 +57,7 @@ def _show(arguments: Sequence[str]) -> int:
     return show(options.rows, html=options.html, details=options.details)
 
 
-def _run_parser() -> argparse.ArgumentParser:
+def _parser_of_run() -> argparse.ArgumentParser:
     from braintrust_mistral.local.mistral.catalogue import described
 
     parser = argparse.ArgumentParser(

@@ -22,10 +22,10 @@ from braintrust_mistral import FINDER, RUN, SWITCH
 from braintrust_mistral.local.braintrust.service import LocalBraintrust
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.files import RowFile, write_page
-from braintrust_mistral.local.mistral.service import LocalMistral
 from braintrust_mistral.local.program import Program, end_as
 from braintrust_mistral.local.report import drawn, is_drawn, open_spans, summary
 from braintrust_mistral.local.screen import Screen
+from braintrust_mistral.local.server import LocalServer
 from braintrust_mistral.local.startup import Settings
 
 
@@ -81,9 +81,9 @@ def run(command: Sequence[str], options: Options) -> int:
         except OSError as error:
             screen.say(_refusal(error, options))
             return 2
-        mistral = services.enter_context(LocalMistral()) if options.local_mistral else None
+        mistral_url = services.enter_context(_mistral()).url if options.local_mistral else None
         try:
-            program = Program(command, _environment(braintrust, mistral, options.project))
+            program = Program(command, _environment(braintrust, mistral_url, options.project))
         except OSError as error:
             screen.say(f"{command[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
@@ -120,13 +120,12 @@ class _Progress:
             return
         began = time.monotonic()
         for trace in filter(is_drawn, self._store.take_ended()):
-            self._screen.say(self._drawn(trace))
+            self._say(trace)
         if self._screen.lines_to_change:
             goes_on = [trace for trace in self._store.open_traces() if is_drawn(trace)]
             if goes_on:
                 now = time.time()
-                trees = (self._drawn(trace, now) for trace in goes_on[-3:])
-                self._screen.change(Text("\n").join(trees))
+                self._screen.change(Text("\n\n").join(self._drawn(trace, now) for trace in goes_on[-3:]))
             else:
                 self._screen.clear()
         # However large the traces are, drawing them takes a tenth of the time.
@@ -137,7 +136,7 @@ class _Progress:
         store, screen = self._store, self._screen
         screen.clear()
         for trace in filter(is_drawn, () if self._options.quiet else store.take_rest()):
-            screen.say(self._drawn(trace))
+            self._say(trace)
         count, totals = store.totals()
         if not count:
             screen.say(f"\n{_NOTHING_ARRIVED}")
@@ -151,10 +150,12 @@ class _Progress:
         if not (self._options.html or self._options.open):
             screen.say("As a page: run it with --html FILE, or with --open.")
 
-    def _drawn(self, trace: Trace, now: float | None = None) -> Text:
-        tree = drawn(trace, details=self._options.details, width=self._screen.width, now=now)
+    def _say(self, trace: Trace) -> None:
         # The program may be in the middle of a line.
-        return Text("\n").append_text(tree)
+        self._screen.say(Text("\n").append_text(self._drawn(trace)))
+
+    def _drawn(self, trace: Trace, now: float | None = None) -> Text:
+        return drawn(trace, details=self._options.details, width=self._screen.width, now=now)
 
 
 def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:
@@ -162,17 +163,23 @@ def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:
     return LocalBraintrust(port=port, api_key=api_key, on_rows=rows.add if rows is not None else None)
 
 
-def _environment(braintrust: LocalBraintrust, mistral: LocalMistral | None, project: str) -> dict[str, str]:
+def _mistral() -> LocalServer:
+    from braintrust_mistral.local.mistral.service import LocalMistral
+
+    return LocalMistral()
+
+
+def _environment(braintrust: LocalBraintrust, mistral_url: str | None, project: str) -> dict[str, str]:
     """Return the environment of the program: ours, but that all that is logged below it goes to this Braintrust."""
     logged_to = braintrust.environment()
     settings: Settings = {
         "url": braintrust.url,
         "api_key": logged_to["BRAINTRUST_API_KEY"],
         "project": project,
-        "mistral_url": mistral.url if mistral is not None else None,
+        "mistral_url": mistral_url,
     }
     environment = {**os.environ, **logged_to, RUN: json.dumps(settings)}
-    if mistral is not None:
+    if mistral_url is not None:
         for name in ("no_proxy", "NO_PROXY"):
             environment[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
     return environment

@@ -3,14 +3,19 @@
 Only the SDK's state knows where it is logged in, and it keeps its first login for good.
 """
 
+import os
 import sys
+import threading
 from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 
 ORGANIZATION = "local"
+LONGEST_FLUSH = 2.0
+"""How long a process that leaves by `os._exit` is held up at most, in seconds."""
 
 
 def send_to(url: str, api_key: str) -> None:
@@ -28,6 +33,44 @@ def send_to(url: str, api_key: str) -> None:
         login(state, app_url=url, api_key=api_key, org_name=ORGANIZATION, force_login=force_login)
 
     state.login = log_in
+
+
+def outlive_forks(url: str, api_key: str) -> None:
+    """Have what forked processes log arrive too: they send it on their own, the rest of it when they exit.
+
+    The SDK's thread and connections are its process's, and multiprocessing leaves by `os._exit`, which runs no exit
+    handlers.
+    """
+
+    def renew() -> None:
+        from braintrust import logger
+
+        sdk: Any = logger
+        state = sdk._state
+        before = state._global_bg_logger.get()
+        # The threads stayed behind, with what they held.
+        sdk.HTTP_REQUEST_THREAD_POOL = ThreadPoolExecutor(os.cpu_count())
+        state._client_lock = threading.RLock()
+        state._global_bg_logger = _background(sdk, state)
+        for name in ("_export_customizers", "masking_function"):
+            if hasattr(before, name):
+                setattr(state._global_bg_logger.get(), name, getattr(before, name))
+        state.reset_login_info()
+        send_to(url, api_key)
+
+    def leave(status: int) -> None:
+        from braintrust import flush
+
+        # The server may be gone, and a lock be held by a thread that the fork has left behind.
+        flushing = threading.Thread(target=flush, daemon=True)
+        flushing.start()
+        flushing.join(LONGEST_FLUSH)
+        leave_now(status)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
+    leave_now = os._exit
+    os._exit = leave
 
 
 @contextmanager
@@ -63,19 +106,28 @@ def forget_login(url: str) -> None:
 
 
 def _log_out(sdk: Any) -> None:
-    from braintrust.util import LazyValue
-
     state = sdk._state
     background = state._global_bg_logger.get()
     state.reset_login_info()
+    background.api_conn = _connection(state)
+    # What the server told it about its limits.
+    background._max_request_size_result = None
+
+
+def _background(sdk: Any, state: Any) -> Any:
+    from braintrust.util import LazyValue
+
+    return LazyValue(lambda: sdk._HTTPBackgroundLogger(_connection(state)), use_mutex=True)
+
+
+def _connection(state: Any) -> Any:
+    from braintrust.util import LazyValue
 
     def connect() -> Any:
         state.login()
         return state.api_conn()
 
-    background.api_conn = LazyValue(connect, use_mutex=True)
-    # What the server told it about its limits.
-    background._max_request_size_result = None
+    return LazyValue(connect, use_mutex=True)
 
 
 def _adapter_to(url: str, api_key: str) -> Any:

@@ -109,9 +109,10 @@ def _after(name: str, act: Callable[[Any], None]) -> None:
 
 def _set_up(settings: Settings) -> Callable[[Any], None]:
     def set_up(braintrust: Any) -> None:
-        from braintrust_mistral.local.sdk import send_to
+        from braintrust_mistral.local.sdk import outlive_forks, send_to
 
         send_to(settings["url"], settings["api_key"])
+        outlive_forks(settings["url"], settings["api_key"])
         if braintrust.current_logger() is None:
             braintrust.init_logger(project=settings["project"])
 

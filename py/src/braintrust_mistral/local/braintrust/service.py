@@ -18,12 +18,11 @@ from typing_extensions import override
 from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
-from braintrust_mistral.local.sdk import forget_login
+from braintrust_mistral.local.sdk import ORGANIZATION, forget_login
 from braintrust_mistral.local.server import LocalServer, until_gone
 
 
 API_KEY = "local-braintrust-key"
-ORGANIZATION = "local"
 KEPT_ATTACHMENT_BYTES = 128 * 1024 * 1024
 EXPECTED_UPLOADS = 10_000
 """How many addresses for uploads stay valid."""

@@ -119,7 +119,9 @@ def _draw_line(picture: Text, line: _Line, columns: _Columns) -> None:
     style = "red" if span.get("error") else _COLORS.get(_kind(span), "white")
     ended = _end(span)
     seconds = "open" if ended is None else f"{ended - _start(span):.2f}"
-    guide = line.guide[: max(columns.name - 8, 0)]
+    guide = (
+        line.guide if cell_len(line.guide + _name(span)) <= columns.name else line.guide[: max(columns.name - 8, 0)]
+    )
     picture.append(guide, style="dim")
     picture.append(f"{_fitting(_name(span), columns.name - len(guide))}  ", style=f"not dim {style}")
     picture.append(f"{set_cell_size(_kind(span), columns.kind)}  {seconds:>7}  ", style="not dim")
