@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from braintrust_mistral.local.braintrust.service import LocalBraintrust
+    from braintrust_mistral.local.capturing import capture
     from braintrust_mistral.local.mistral.service import LocalMistral
 
 
-__all__ = ["LocalBraintrust", "LocalMistral", "explain_missing"]
+__all__ = ["LocalBraintrust", "LocalMistral", "capture", "explain_missing"]
 
 _PACKAGES = ("starlette", "uvicorn", "rich")
 _MODULES = {
     "LocalBraintrust": "braintrust_mistral.local.braintrust.service",
     "LocalMistral": "braintrust_mistral.local.mistral.service",
+    "capture": "braintrust_mistral.local.capturing",
 }
 
 

@@ -13,11 +13,6 @@ SHOWN_SPANS = 500
 """How many spans of one trace are drawn."""
 
 
-def is_drawn(trace: Trace) -> bool:
-    """Return whether there is something to draw: what is logged to datasets, and feedback, are no spans."""
-    return any(span.get("span_attributes") for span in trace.spans)
-
-
 def drawn(trace: Trace, *, details: bool = False, width: int | None = None, now: float | None = None) -> Text:
     """Return one trace as a tree, with a line below that says whether something in it is still open."""
     return tree_of(trace.spans, details=details, width=width, now=now, max_spans=SHOWN_SPANS)

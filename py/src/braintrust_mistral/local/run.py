@@ -23,7 +23,7 @@ from braintrust_mistral.local.braintrust.service import LocalBraintrust
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.files import RowFile, write_page
 from braintrust_mistral.local.program import Program, end_as
-from braintrust_mistral.local.report import drawn, is_drawn, open_spans, summary
+from braintrust_mistral.local.report import drawn, open_spans, summary
 from braintrust_mistral.local.screen import Screen
 from braintrust_mistral.local.server import LocalServer
 from braintrust_mistral.local.startup import Settings
@@ -119,10 +119,10 @@ class _Progress:
         if self._options.quiet or time.monotonic() < self._pause:
             return
         began = time.monotonic()
-        for trace in filter(is_drawn, self._store.take_ended()):
+        for trace in self._store.take_ended():
             self._say(trace)
         if self._screen.lines_to_change:
-            goes_on = [trace for trace in self._store.open_traces() if is_drawn(trace)]
+            goes_on = self._store.open_traces()
             if goes_on:
                 now = time.time()
                 self._screen.change(Text("\n\n").join(self._drawn(trace, now) for trace in goes_on[-3:]))
@@ -135,7 +135,7 @@ class _Progress:
         """Show the rest, and what all traces add up to."""
         store, screen = self._store, self._screen
         screen.clear()
-        for trace in filter(is_drawn, () if self._options.quiet else store.take_rest()):
+        for trace in [] if self._options.quiet else store.take_rest():
             self._say(trace)
         count, totals = store.totals()
         if not count:

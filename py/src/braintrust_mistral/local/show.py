@@ -7,7 +7,7 @@ from braintrust_mistral.local.braintrust.rows import spans_of
 from braintrust_mistral.local.braintrust.totals import summed
 from braintrust_mistral.local.braintrust.traces import traces_of
 from braintrust_mistral.local.files import RowsError, read_rows, write_page
-from braintrust_mistral.local.report import drawn, is_drawn, summary
+from braintrust_mistral.local.report import drawn, summary
 from braintrust_mistral.local.screen import Screen
 
 
@@ -19,7 +19,7 @@ def show(path: Path, *, html: Path | None = None, details: bool = False) -> int:
         print(error, file=sys.stderr)
         return 2
     screen = Screen(sys.stdout, live=False)
-    traces = [trace for trace in traces_of(spans_of(rows)) if is_drawn(trace)]
+    traces = [trace for trace in traces_of(spans_of(rows)) if trace.is_of_spans]
     for trace in traces:
         screen.say(drawn(trace, details=details, width=screen.width))
         screen.say("")

@@ -71,7 +71,7 @@ _MISTRAL_CLIENTS = ("mistralai.client.sdk", "mistralai.sdk")
 
 
 _logger = logging.getLogger(__name__)
-_is_following = False
+_is_following = _traces_imports = False
 
 
 def follow() -> None:
@@ -90,6 +90,10 @@ def follow() -> None:
 
 def trace_imports() -> None:
     """Trace each library that was imported, and from now on each that is."""
+    global _traces_imports  # noqa: PLW0603
+    if _traces_imports:
+        return
+    _traces_imports = True
     for parameter, names in LIBRARIES.items():
         for name in names:
             _after(name, _tracing(parameter))

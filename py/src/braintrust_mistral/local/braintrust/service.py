@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
 from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
+from braintrust_mistral.local.braintrust.totals import mean_scores
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
 from braintrust_mistral.local.sdk import ORGANIZATION, forget_login
@@ -133,6 +134,11 @@ class LocalBraintrust(LocalServer):
             Route("/api/experiment/register", self._register_experiment, methods=["POST"]),
             Route("/v1/project", self._create_project, methods=["POST"]),
             Route("/v1/experiment", self._create_experiment, methods=["POST"]),
+            Route("/v1/experiment/{experiment_id}/summarize", self._summarize, methods=["GET"]),
+            Route("/experiment-comparison2", self._summarize, methods=["GET"]),
+            Route("/api/base_experiment/get_id", self._base_experiment, methods=["POST"]),
+            # What the SDK prints as the address of an experiment or a span.
+            Route("/app/{path:path}", lambda _: RedirectResponse("/"), methods=["GET"]),
             Route("/version", self._version, methods=["GET"]),
             Route("/logs3", self._log, methods=["POST"]),
             Route("/attachment", self._sign_upload, methods=["POST"]),
@@ -202,6 +208,14 @@ class LocalBraintrust(LocalServer):
 
     async def _create_experiment(self, request: Request) -> Response:
         return JSONResponse(_named((await _body(request)).get("name") or "experiment"))
+
+    async def _summarize(self, request: Request) -> Response:
+        experiment_id = request.path_params.get("experiment_id") or request.query_params.get("experiment_id")
+        spans = [span for span in self.spans() if span.get("experiment_id") == experiment_id]
+        return JSONResponse({"scores": mean_scores(spans), "metrics": {}})
+
+    async def _base_experiment(self, _: Request) -> Response:
+        return JSONResponse(None)
 
     async def _version(self, _: Request) -> Response:
         # Without `logs3_payload_max_bytes` the SDK never takes the detour over the object store for large payloads.

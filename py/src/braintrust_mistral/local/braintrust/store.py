@@ -130,14 +130,16 @@ class TraceStore:
 
     def _traces(self, wanted: Callable[[_Record], bool]) -> list[Trace]:
         with self._lock:
-            return [_trace(root, record) for root, record in self._records.items() if wanted(record)]
+            traces = [_trace(root, record) for root, record in self._records.items() if wanted(record)]
+        return [trace for trace in traces if trace.is_of_spans]
 
     def _take(self, wanted: Callable[[_Record], bool]) -> list[Trace]:
         with self._lock:
             taken = [(root, record) for root, record in self._records.items() if wanted(record)]
             for _, record in taken:
                 record.shown = record.rows
-            return [_trace(root, record) for root, record in taken]
+            traces = [_trace(root, record) for root, record in taken]
+        return [trace for trace in traces if trace.is_of_spans]
 
     def _add(self, row: Json, size: int) -> None:
         self.arrived += 1

@@ -74,6 +74,17 @@ def summed(totals: Iterable[Totals]) -> Totals:
     )
 
 
+def mean_scores(spans: Iterable[Json]) -> Json:
+    """Return the mean of each score over the roots among these spans, as the SDK's summary of an experiment reads it."""
+    given: dict[str, list[float]] = {}
+    for span in spans:
+        for name, score in (span.get("scores") or {}).items() if not span.get("span_parents") else ():
+            if score is not None:
+                given.setdefault(name, []).append(score)
+    unchanged = {"improvements": 0, "regressions": 0}
+    return {name: {"name": name, "score": sum(scores) / len(scores), **unchanged} for name, scores in given.items()}
+
+
 def cost_of(span: Json) -> float | None:
     """Return what one span cost in US dollars, or None where that is not known.
 
