@@ -75,10 +75,10 @@ def summed(totals: Iterable[Totals]) -> Totals:
 
 
 def mean_scores(spans: Iterable[Json]) -> Json:
-    """Return the mean of each score over the roots among these spans, as the SDK's summary of an experiment reads it."""
+    """Return the mean of each score over these spans, as the SDK reads it for the summary of an experiment."""
     given: dict[str, list[float]] = {}
     for span in spans:
-        for name, score in (span.get("scores") or {}).items() if not span.get("span_parents") else ():
+        for name, score in (span.get("scores") or {}).items():
             if score is not None:
                 given.setdefault(name, []).append(score)
     unchanged = {"improvements": 0, "regressions": 0}

@@ -131,9 +131,10 @@ def _draw_line(picture: Text, line: _Line, columns: _Columns) -> None:
     picture.append(" " * before)
     picture.append("━" * (length - faded), style=f"not dim {style}")
     picture.append(_FADE[:faded], style=f"dim {style}")
-    picture.append(" " * (columns.bar - before - length + 2))
     tokens = _number(span, "tokens")
-    picture.append(f"{'' if tokens is None else tokens:>6}\n", style="not dim")
+    if tokens is not None:
+        picture.append(f"{' ' * (columns.bar - before - length + 2)}{tokens:>6}", style="not dim")
+    picture.append("\n")
 
 
 def _draw_below(picture: Text, line: _Line, text: str, columns: _Columns, style: str) -> None:
