@@ -29,9 +29,7 @@ NEEDED = (
 
 # What the wheel may put into site-packages; `braintrust/` is the SDK's.
 _OURS = re.compile(r"braintrust_mistral(/|\.pth$|\.start$|-[^/]*\.dist-info/)")
-_NOT_RELEASED = re.compile(
-    r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|endurance|examples|benchmarks|tools)/)"
-)
+_NOT_RELEASED = re.compile(r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|endurance|examples|benchmarks|tools)/)")
 _HEADING = re.compile(r"^## \[(?P<name>[^]]+)\]", re.MULTILINE)
 
 

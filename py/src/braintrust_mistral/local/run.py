@@ -124,8 +124,7 @@ class _Progress:
         if self._screen.lines_to_change:
             goes_on = self._store.open_traces()
             if goes_on:
-                now = time.time()
-                self._screen.change(Text("\n\n").join(self._drawn(trace, now) for trace in goes_on[-3:]))
+                self._screen.change(Text("\n\n").join(map(self._drawn, goes_on[-3:])))
             else:
                 self._screen.clear()
         # However large the traces are, drawing them takes a tenth of the time.
@@ -154,8 +153,8 @@ class _Progress:
         # The program may be in the middle of a line.
         self._screen.say(Text("\n").append_text(self._drawn(trace)))
 
-    def _drawn(self, trace: Trace, now: float | None = None) -> Text:
-        return drawn(trace, details=self._options.details, width=self._screen.width, now=now)
+    def _drawn(self, trace: Trace) -> Text:
+        return drawn(trace, details=self._options.details, width=self._screen.width, now=time.time())
 
 
 def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:

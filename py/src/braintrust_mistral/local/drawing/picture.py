@@ -82,7 +82,8 @@ def tree_of(
     """
     lines = list(_lines(spans))
     shown = lines[:max_spans]
-    columns = _columns(shown, min(map(_start, spans)), max([*map(_latest, spans), now or 0.0]), width)
+    until = now if now is not None and any(_end(span) is None for span in spans) else 0.0
+    columns = _columns(shown, min(map(_start, spans)), max([*map(_latest, spans), until]), width)
     scale = f"0{columns.end - columns.start:>{columns.bar - 3}.1f} s"
     heading = f"{'span':{columns.name}}  {'type':{columns.kind}}  {'seconds':>7}  {scale}  {'tokens':>6}"
     picture = Text(f"{heading}\n", style="dim", no_wrap=True, overflow="crop")
@@ -125,12 +126,12 @@ def _draw_line(picture: Text, line: _Line, columns: _Columns) -> None:
     picture.append(guide, style="dim")
     picture.append(f"{_fitting(_name(span), columns.name - len(guide))}  ", style=f"not dim {style}")
     picture.append(f"{set_cell_size(_kind(span), columns.kind)}  {seconds:>7}  ", style="not dim")
+    faded = _FADE if ended is None else ""
+    before, length = _bar(_start(span), columns.end if ended is None else ended, columns, 1 + len(faded))
     # Apart from its bar, as some viewers of SVG drop the spaces that a text begins with.
-    before, length = _bar(_start(span), columns.end if ended is None else ended, columns)
-    faded = min(len(_FADE), length - 1) if ended is None else 0
     picture.append(" " * before)
-    picture.append("━" * (length - faded), style=f"not dim {style}")
-    picture.append(_FADE[:faded], style=f"dim {style}")
+    picture.append("━" * (length - len(faded)), style=f"not dim {style}")
+    picture.append(faded, style=f"dim {style}")
     tokens = _number(span, "tokens")
     if tokens is not None:
         picture.append(f"{' ' * (columns.bar - before - length + 2)}{tokens:>6}", style="not dim")
@@ -168,11 +169,11 @@ def _opened(span: Json) -> tuple[float, float]:
     return _start(span), _dict(span, "span_attributes").get("exec_counter") or 0
 
 
-def _bar(began: float, ended: float, columns: _Columns) -> tuple[int, int]:
+def _bar(began: float, ended: float, columns: _Columns, shortest: int) -> tuple[int, int]:
     """Return how far to the right a span's bar begins, and its length."""
     scale = columns.bar / max(columns.end - columns.start, 1e-9)
-    before = min(max(round((began - columns.start) * scale), 0), columns.bar - 1)
-    length = max(round((ended - began) * scale), 1)
+    before = min(max(round((began - columns.start) * scale), 0), columns.bar - shortest)
+    length = max(round((ended - began) * scale), shortest)
     return before, min(length, columns.bar - before)
 
 
