@@ -123,7 +123,10 @@ braintrust.login(api_key="sk-real", force_login=True)
 with braintrust.start_span(name="after a login"):
     pass
 braintrust.flush()
-child = "import braintrust\\nwith braintrust.init_logger(project='c', api_key='sk-real').start_span(name='child'): pass"
+child = (
+    "import braintrust\\n"
+    "with braintrust.init_logger(project='c', api_key='sk-real').start_span(name='child'): pass"
+)
 subprocess.run([sys.executable, "-c", child], check=True)
 """
 
@@ -255,21 +258,23 @@ def test_a_trace_can_be_sent_to_a_colleague(traced: Traced) -> None:
     app = traced.write(LOGS + "raise ValueError('no \\x1b[31mferry')\n")
     ran = traced.run("--json", "rows.jsonl", "--details", app)
     assert ran.returncode == 1
-    show = [sys.executable, "-m", "braintrust_mistral", "show", "--details"]
-    shown = subprocess.run([*show, "rows.jsonl"], cwd=traced.folder, capture_output=True, text=True, check=True)
+    shown = show(traced, "rows.jsonl")
     tree, _, rest = shown.stdout.partition("\n\n")
     assert tree.strip() in ran.stderr
     assert "   output: done" in tree
     assert rest.strip() == "1 trace, 1 span, 0 errors"
     # Cut off by a kill in the middle of a line, it still shows what came before.
-    rows = (traced.folder / "rows.jsonl").read_text()
-    (traced.folder / "rows.jsonl").write_text(rows + '{"id": "')
-    assert (
-        subprocess.run([*show, "rows.jsonl"], cwd=traced.folder, capture_output=True, text=True).stdout == shown.stdout
-    )
-    other = subprocess.run([*show, app], cwd=traced.folder, capture_output=True, text=True, check=False)
+    with (traced.folder / "rows.jsonl").open("a") as file:
+        file.write('{"id": "')
+    assert show(traced, "rows.jsonl").stdout == shown.stdout
+    other = show(traced, app)
     assert (other.returncode, other.stdout) == (2, "")
     assert "app.py has no rows of spans: line 1" in other.stderr
+
+
+def show(traced: Traced, name: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "braintrust_mistral", "show", "--details", name]
+    return subprocess.run(command, cwd=traced.folder, capture_output=True, text=True, check=False)
 
 
 GROWS = """

@@ -1,6 +1,7 @@
 """Both local services until Ctrl-C: `python -m braintrust_mistral.local`."""
 
 import argparse
+import os
 import secrets
 import shlex
 import sys
@@ -48,7 +49,7 @@ def _at(port: int, option: str, make: Callable[[int], _Service]) -> _Service:
         return make(port)
     except OSError as error:
         print(
-            f"Port {port} of 127.0.0.1 cannot be had: {error.strerror}. It may be that these services run already; "
+            f"Port {port} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}. It may be that these services run already; "
             f"{option} 0 takes a free one.",
             file=sys.stderr,
         )

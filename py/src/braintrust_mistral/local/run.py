@@ -187,7 +187,8 @@ def _environment(braintrust: LocalBraintrust, mistral_url: str | None, project: 
 def _refusal(error: OSError, options: Options) -> str:
     if error.filename is not None:
         return f"{options.json} cannot be written: {error.strerror}"
-    return f"Port {options.port} of 127.0.0.1 cannot be had: {error.strerror}. Without --port a free one is taken."
+    reason = os.strerror(error.errno or 0)
+    return f"Port {options.port} of 127.0.0.1 cannot be had: {reason}. Without --port a free one is taken."
 
 
 def _written(path: Path | None, failure: str | None) -> str:
