@@ -48,11 +48,9 @@ def _at(port: int, option: str, make: Callable[[int], _Service]) -> _Service:
     try:
         return make(port)
     except OSError as error:
-        print(
-            f"Port {port} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}. It may be that these services run already; "
-            f"{option} 0 takes a free one.",
-            file=sys.stderr,
-        )
+        reason = os.strerror(error.errno or 0)
+        advice = f"It may be that these services run already; {option} 0 takes a free one."
+        print(f"Port {port} of 127.0.0.1 cannot be had: {reason}. {advice}", file=sys.stderr)
         sys.exit(2)
 
 

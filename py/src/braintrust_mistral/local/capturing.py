@@ -9,8 +9,11 @@ from typing_extensions import override
 
 from braintrust_mistral.local.braintrust.service import LocalBraintrust
 from braintrust_mistral.local.braintrust.traces import Trace
-from braintrust_mistral.local.sdk import sending_to
+from braintrust_mistral.local.sdk import keep_apart, sending_to
 from braintrust_mistral.local.startup import trace_imports
+
+
+_NAMESPACE = "b5c2c9a4-7e3f-5d0e-9d53-0f0e5b7f1c11"
 
 
 class CapturedTraces(Sequence[Trace]):
@@ -72,31 +75,40 @@ def capture(*, instrument: bool = True) -> Generator[CapturedTraces, None, None]
     if instrument:
         trace_imports()
     api_key = secrets.token_urlsafe(24)
-    with LocalBraintrust(api_key=api_key) as braintrust:
+    with LocalBraintrust(api_key=api_key, namespace=_NAMESPACE) as braintrust:
         traces = CapturedTraces(braintrust)
-        with sending_to(braintrust.url, api_key), _logger():
-            yield traces
-        traces._end()  # pyright: ignore[reportPrivateUsage]
+        try:
+            with sending_to(braintrust.url, api_key), _logger():
+                yield traces
+        finally:
+            traces._end()  # pyright: ignore[reportPrivateUsage]
+            keep_apart(braintrust.object_ids, braintrust.store)
 
 
 @contextmanager
 def _logger() -> Generator[None, None, None]:
-    """Have a current logger, and afterwards the one that there was, which then knows nothing of its project here."""
+    """Have a current logger, and afterwards what there was, which then knows nothing of its project here."""
     import braintrust
     from braintrust.util import LazyValue
 
-    before: Any = braintrust.current_logger()
-    if before is None:
-        state: Any = braintrust.init_logger(project="captured").state
-        metadata = None
-    else:
-        state, metadata = before.state, before._lazy_metadata
-        before._lazy_metadata = LazyValue(metadata.callable, use_mutex=True)
+    logger: Any = braintrust.current_logger()
+    experiment: Any = braintrust.current_experiment()
+    # What they know of their project once they have asked.
+    known = [
+        (owner, name, getattr(owner, name))
+        for owner in (logger, experiment)
+        for name in ("_lazy_metadata", "_lazy_id")
+        if owner is not None
+    ]
+    for owner, name, value in known:
+        setattr(owner, name, LazyValue(value.callable, use_mutex=True))
+    state: Any = (logger or braintrust.init_logger(project="captured")).state
     try:
         yield
     finally:
         braintrust.flush()
-        state._cv_logger.set(before)
-        state._local_logger = before
-        if before is not None:
-            before._lazy_metadata = metadata
+        state._cv_logger.set(logger)
+        state._local_logger = logger
+        state.current_experiment = experiment
+        for owner, name, value in known:
+            setattr(owner, name, value)

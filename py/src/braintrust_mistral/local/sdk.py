@@ -6,11 +6,15 @@ Only the SDK's state knows where it is logged in, and it keeps its first login f
 import os
 import sys
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from weakref import WeakSet
+
+from braintrust_mistral.local.braintrust.store import TraceStore
+from braintrust_mistral.local.mistral.answers import Json
 
 
 ORGANIZATION = "local"
@@ -76,6 +80,7 @@ def outlive_forks(url: str, api_key: str) -> None:
 @contextmanager
 def sending_to(url: str, api_key: str) -> Generator[None, None, None]:
     """Have all that the SDK sends go to a local Braintrust for a while, and then where it went before."""
+    global _captures  # noqa: PLW0603
     from braintrust import logger
 
     sdk: Any = logger
@@ -88,14 +93,60 @@ def sending_to(url: str, api_key: str) -> Generator[None, None, None]:
     _log_out(sdk)
     known = {name: before[name] for name, value in vars(state).items() if before[name] is not value}
     send_to(url, api_key)
+    _captures += 1
     try:
         yield
     finally:
         background.flush()
+        _captures -= 1
         _log_out(sdk)
         del state.login
         vars(state).update(known if login is None else {**known, "login": login})
         sdk._http_adapter, background.api_conn = adapter, api_conn
+
+
+def keep_apart(object_ids: Iterable[str], store: TraceStore) -> None:
+    """Have what is logged late of these projects and experiments end in this store, whose server is gone by then.
+
+    A stream that is closed after its capture is such a case. The Braintrust that the SDK sends to knows nothing of
+    them, and would refuse whatever comes with them. Of what comes late only the metrics are kept, since nothing has
+    masked it.
+    """
+    from braintrust import logger
+
+    state: Any = logger._state  # pyright: ignore[reportPrivateUsage]
+    _captured.update(object_ids)
+    _stores.add(store)
+    queue = state._global_bg_logger.get().queue
+    if "drain_all" not in vars(queue):
+        queue.drain_all = _without_captured(queue.drain_all)
+
+
+_captured: set[str] = set()
+_stores: WeakSet[TraceStore] = WeakSet()
+_captures = 0
+
+
+def _without_captured(drain_all: Callable[[], list[Any]]) -> Callable[[], list[Any]]:
+    def drain_others() -> list[Any]:
+        items = drain_all()
+        return items if _captures else [item for item in items if not _is_captured(item)]
+
+    return drain_others
+
+
+def _is_captured(item: Any) -> bool:
+    try:
+        row: Json = item.get()
+    except Exception:
+        # Whoever sends it meets the same.
+        return False
+    if _captured.isdisjoint((row.get("project_id"), row.get("experiment_id"))):
+        return False
+    late = {"id": row["id"], "root_span_id": row.get("root_span_id"), "metrics": row.get("metrics"), "_is_merge": True}
+    for store in list(_stores):
+        store.add_to_known(late)
+    return True
 
 
 def forget_login(url: str) -> None:

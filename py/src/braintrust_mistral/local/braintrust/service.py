@@ -31,7 +31,6 @@ MAX_REQUEST_BYTES = 64 * 1024 * 1024
 """How large a request may be where the key is checked; the SDK sends some six megabytes at once."""
 
 _ORGANIZATION_ID = str(uuid.uuid5(uuid.NAMESPACE_DNS, ORGANIZATION))
-_PROJECT_NAMESPACE = uuid.UUID(_ORGANIZATION_ID)
 
 Outage: TypeAlias = Literal["errors", "held", "silent"]
 """A way for Braintrust to be out of order: it answers with a 500, or not yet, or never."""
@@ -55,6 +54,7 @@ class LocalBraintrust(LocalServer):
         port: 0 takes a free one.
         api_key: the only key to accept, for requests to this machine by its own names; other requests are refused.
         kept_bytes: how much of rows to keep; see `TraceStore`.
+        namespace: what makes the ids of projects and experiments those of this Braintrust.
         on_rows: called with rows as they arrive, in the server's thread.
     """
 
@@ -64,6 +64,7 @@ class LocalBraintrust(LocalServer):
         port: int = 0,
         api_key: str | None = None,
         kept_bytes: int = KEPT_BYTES,
+        namespace: str = _ORGANIZATION_ID,
         on_rows: Callable[[list[Json]], None] | None = None,
     ) -> None:
         self.store = TraceStore(kept_bytes)
@@ -76,6 +77,9 @@ class LocalBraintrust(LocalServer):
         """What the paths begin with that are out of order: all of them, or `/attachment`, or `/logs3`."""
         self.arrived = 0
         """How many requests came, answered or not."""
+        self.object_ids: set[str] = set()
+        """The ids of the projects and experiments that were named."""
+        self._namespace = uuid.UUID(namespace)
         self._api_key = api_key
         self._on_rows = on_rows
         self._expected: dict[str, None] = {}
@@ -196,18 +200,18 @@ class LocalBraintrust(LocalServer):
         return JSONResponse({"org_info": [{"id": _ORGANIZATION_ID, "name": ORGANIZATION, **addresses}]})
 
     async def _register_project(self, request: Request) -> Response:
-        return JSONResponse({"project": _named((await _body(request))["project_name"])})
+        return JSONResponse({"project": self._named((await _body(request))["project_name"])})
 
     async def _create_project(self, request: Request) -> Response:
-        return JSONResponse(_named((await _body(request))["name"]))
+        return JSONResponse(self._named((await _body(request))["name"]))
 
     async def _register_experiment(self, request: Request) -> Response:
         body = await _body(request)
-        experiment = _named(body.get("experiment_name") or "experiment")
-        return JSONResponse({"project": _named(body.get("project_name") or "project"), "experiment": experiment})
+        experiment = self._named(body.get("experiment_name") or "experiment")
+        return JSONResponse({"project": self._named(body.get("project_name") or "project"), "experiment": experiment})
 
     async def _create_experiment(self, request: Request) -> Response:
-        return JSONResponse(_named((await _body(request)).get("name") or "experiment"))
+        return JSONResponse(self._named((await _body(request)).get("name") or "experiment"))
 
     async def _summarize(self, request: Request) -> Response:
         experiment_id = request.path_params.get("experiment_id") or request.query_params.get("experiment_id")
@@ -220,6 +224,12 @@ class LocalBraintrust(LocalServer):
     async def _version(self, _: Request) -> Response:
         # Without `logs3_payload_max_bytes` the SDK never takes the detour over the object store for large payloads.
         return JSONResponse({"version": "local"})
+
+    def _named(self, name: str) -> Json:
+        """Return a project or an experiment: the same id for the same name."""
+        object_id = str(uuid.uuid5(self._namespace, name))
+        self.object_ids.add(object_id)
+        return {"id": object_id, "name": name}
 
     async def _log(self, request: Request) -> Response:
         content = await request.body()
@@ -257,8 +267,3 @@ async def _body(request: Request) -> Json:
     # The SDK sends rows without a content type.
     body: Json = json.loads(await request.body())
     return body
-
-
-def _named(name: str) -> Json:
-    """A project or an experiment: the same id for the same name."""
-    return {"id": str(uuid.uuid5(_PROJECT_NAMESPACE, name)), "name": name}
