@@ -113,11 +113,10 @@ def test_customizers_have_their_say(sdk: Mistral) -> None:
 def test_a_stream_that_was_left_is_open_while_its_variable_lives(sdk: Mistral) -> None:
     with capture() as traces:
         stream = sdk.beta.conversations.start_stream(model="web-search", inputs=QUESTION)
-        for _ in stream:
-            break
+        next(iter(stream))
     assert re.search(r"start_stream  task +open  ━+╌╌╌$", traces[0].tree(), re.MULTILINE)
     stream.response.close()
-    del stream, _
+    del stream
     # Its end comes late, and comes here: no other Braintrust knows its project.
     wait_until(lambda: "open" not in traces[0].tree())
     assert len(traces) == 1

@@ -127,11 +127,12 @@ def _tracing(parameter: str) -> Callable[[Any], None]:
     def trace(_: Any) -> None:
         import braintrust
 
-        known = inspect.signature(braintrust.auto_instrument).parameters
+        auto_instrument: Callable[..., object] = braintrust.auto_instrument
+        known = inspect.signature(auto_instrument).parameters
         # What a later SDK traces, it traces with the first of these.
         switches = {name: name == parameter or name not in LIBRARIES for name in known if known[name].default is True}
         if parameter in switches:
-            braintrust.auto_instrument(**switches)
+            auto_instrument(**switches)
 
     return trace
 

@@ -142,7 +142,7 @@ class LocalBraintrust(LocalServer):
             Route("/experiment-comparison2", self._summarize, methods=["GET"]),
             Route("/api/base_experiment/get_id", self._base_experiment, methods=["POST"]),
             # What the SDK prints as the address of an experiment or a span.
-            Route("/app/{path:path}", lambda _: RedirectResponse("/"), methods=["GET"]),
+            Route("/app/{path:path}", self._to_the_page, methods=["GET"]),
             Route("/version", self._version, methods=["GET"]),
             Route("/logs3", self._log, methods=["POST"]),
             Route("/attachment", self._sign_upload, methods=["POST"]),
@@ -212,6 +212,9 @@ class LocalBraintrust(LocalServer):
 
     async def _create_experiment(self, request: Request) -> Response:
         return JSONResponse(self._named((await _body(request)).get("name") or "experiment"))
+
+    async def _to_the_page(self, _: Request) -> Response:
+        return RedirectResponse("/")
 
     async def _summarize(self, request: Request) -> Response:
         experiment_id = request.path_params.get("experiment_id") or request.query_params.get("experiment_id")
