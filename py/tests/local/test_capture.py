@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -19,11 +20,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from starlette.testclient import TestClient
 
 from braintrust_mistral.local import LocalMistral, capture
 from tests.conftest import wait_until
 
+
+with warnings.catch_warnings():
+    # Of httpx, where only the older mistralai's is there.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
 
 try:
     from mistralai.client import Mistral

@@ -127,7 +127,7 @@ def _tracing(parameter: str) -> Callable[[Any], None]:
     def trace(_: Any) -> None:
         import braintrust
 
-        auto_instrument: Callable[..., object] = braintrust.auto_instrument
+        auto_instrument: Callable[..., Any] = getattr(braintrust, "auto_instrument")  # noqa: B009
         known = inspect.signature(auto_instrument).parameters
         # What a later SDK traces, it traces with the first of these.
         switches = {name: name == parameter or name not in LIBRARIES for name in known if known[name].default is True}
