@@ -3,7 +3,7 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo examples pictures check test bench new-mistral release-check clean
+.PHONY: help demo examples pictures check test frameworks bench new-mistral release-check clean
 # One environment of nox serves several targets.
 .NOTPARALLEL:
 
@@ -28,6 +28,9 @@ check: $(READY) ## run style, types and the tests of the newest versions: betwee
 
 test: $(READY) ## run every check: style, types, tests on all supported versions, overlay, demo, release
 	$(NOX)
+
+frameworks: $(READY) ## test the frameworks that use the Mistral client, each in an environment of its own
+	$(NOX) --session frameworks
 
 bench: $(READY) ## measure what tracing costs
 	$(NOX) --session bench

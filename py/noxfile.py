@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import nox
 from packaging.version import Version
@@ -25,6 +26,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 VERSIONS: dict[str, list[str]] = PROJECT["tool"]["braintrust-mistral"]["versions"]
 NEWEST_MISTRAL = VERSIONS["mistralai"][-1]
 NEWEST_BRAINTRUST = VERSIONS["braintrust"][-1]
+FRAMEWORKS: list[dict[str, Any]] = PROJECT["tool"]["braintrust-mistral"]["frameworks"]
 THIS_PYTHON = "{}.{}".format(*sys.version_info)
 OLDEST_PYTHON = VERSIONS["python"][0]
 # The newest that is here: few machines have it in its first months.
@@ -66,6 +68,7 @@ nox.options.sessions = [
     # Those between them run by name.
     *(f"test_python-{python}" for python in (OLDEST_PYTHON, NEWEST_PYTHON) if python != THIS_PYTHON),
     "host",
+    "page",
     "overlay",
     "endurance",
     "changes",
@@ -90,6 +93,9 @@ PAIRS = [
 # What depends on the Python: event loops, garbage collection, signatures. The rest are pure functions, or about the
 # SDKs and the network between them.
 PYTHON_TESTS = ("test_payloads.py", "test_patchers.py", "test_safety.py", "tracing", "runs")
+
+# What has sessions of its own.
+ELSEWHERE = ("--ignore=tests/overlay", "--ignore=tests/browser")
 
 
 def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = NEWEST_BRAINTRUST) -> None:
@@ -122,7 +128,7 @@ def environment(session: nox.Session, group: str) -> str:
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
     """Test the integration against one pair of SDKs, and the local services with its clients."""
     install(session, "test", "demo", mistral=mistral, braintrust=braintrust)
-    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=mistral)
+    pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=mistral)
 
 
 @nox.session(python=[version for version in VERSIONS["python"] if version != THIS_PYTHON])
@@ -159,6 +165,13 @@ def host(session: nox.Session) -> None:
 
 
 @nox.session
+def page(session: nox.Session) -> None:
+    """Test the page of traces in Chromium; where the system has none, its tests are skipped and say so."""
+    install(session, "test", "browser", mistral=NEWEST_MISTRAL)
+    pytest(session, "tests/browser", mistral=NEWEST_MISTRAL)
+
+
+@nox.session
 def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
     install(session, "test", mistral=NEWEST_MISTRAL)
@@ -188,7 +201,7 @@ def new_mistral(session: nox.Session) -> None:
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
     session.install(f"mistralai[agents]=={mistral}")
-    pytest(session, "tests", INTEGRATION, "--ignore=tests/overlay", mistral=tested)
+    pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=tested)
 
 
 @nox.session
@@ -210,6 +223,19 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
 
 
 @nox.session
+@nox.parametrize(
+    ["requires", "tests"],
+    [nox.param(row["requires"], row["tests"], id=row["requires"][0]) for row in FRAMEWORKS],
+)
+def frameworks(session: nox.Session, requires: list[str], tests: str) -> None:
+    """Test a framework on top of the Mistral client, against the local services."""
+    requirements = nox.project.dependency_groups(PROJECT, "frameworks")
+    session.install("-e", ".[local]", f"braintrust=={NEWEST_BRAINTRUST}", *requires, *requirements)
+    # The warnings of a framework are its own affair.
+    session.run("pytest", "--override-ini=filterwarnings=ignore", f"frameworks/{tests}", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Show a traced conversation, end to end on this machine."""
     install(session, "demo", mistral=NEWEST_MISTRAL)
@@ -218,9 +244,12 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def pictures(session: nox.Session) -> None:
-    """Draw the demo's traces anew."""
-    install(session, "demo", mistral=NEWEST_MISTRAL)
-    session.run("python", "-m", "examples.demo", "--pictures", "examples/pictures")
+    """Draw the demo's traces anew, and photograph their page."""
+    install(session, "demo", "browser", mistral=NEWEST_MISTRAL)
+    pictures = ("--pictures", "examples/pictures")
+    session.run("python", "-m", "examples.demo", *pictures)
+    session.run("python", "-m", "examples.demo", "conversation", "--llm-spans", *pictures)
+    session.run("python", "-m", "tools.page_pictures", "examples/pictures")
 
 
 @nox.session
@@ -274,7 +303,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types: strictly, in the tests by pyright's standard."""
-    install(session, "test", "demo", "openinference", "types", mistral=NEWEST_MISTRAL)
+    install(session, "test", "demo", "browser", "openinference", "types", mistral=NEWEST_MISTRAL)
     session.run("pyright")
     # One configuration has one strictness for a folder, and the tests live beside the code.
     session.run("pyright", "--project", "pyright.tests.json")

@@ -87,10 +87,13 @@ TRACES = {"conversation": converse, "streamed": converse_streamed, "run": run}
 def main() -> None:
     """Make the traces and show them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("traces", nargs="*", metavar="TRACE", help=f"{', '.join(TRACES)}; all if none is named")
     parser.add_argument("--pace", type=float, default=1.0, help="how fast the local Mistral works: 0.1 is ten times")
     parser.add_argument("--llm-spans", action="store_true", help="show the model calls inside, and the trace's thread")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="save a picture of each local trace there")
     options = parser.parse_args()
+    if unknown := set(options.traces) - TRACES.keys():
+        parser.error(f"there is no trace {', '.join(sorted(unknown))}: choose from {', '.join(TRACES)}")
 
     if options.llm_spans:
         os.environ["BRAINTRUST_MISTRAL_LLM_SPANS"] = "true"
@@ -98,8 +101,8 @@ def main() -> None:
         braintrust.auto_instrument()
         braintrust.init_logger(project="mistral demo")
 
-        for name, conversation in TRACES.items():
-            root = conversation(here, agent_id)
+        for name in options.traces or TRACES:
+            root = TRACES[name](here, agent_id)
             here.show(root)
             if options.pictures and (trace := here.trace(root)):
                 kind = "-llm-spans" if options.llm_spans else ""

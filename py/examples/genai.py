@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 import braintrust
-from braintrust.integrations.mistral import GenAIAttributes  # pyright: ignore[reportAttributeAccessIssue]
 
+from braintrust_mistral import GenAIAttributes
 from examples.services import services
 
 

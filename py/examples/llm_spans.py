@@ -7,8 +7,8 @@ call of a model before what it asked for, with all that the model had seen, as B
 from typing import Any
 
 import braintrust
-from braintrust.integrations.mistral import wrap_mistral
 
+from braintrust_mistral import wrap_mistral
 from examples.services import Services, connect, services
 
 
@@ -18,8 +18,7 @@ QUESTION = "How did tram ridership develop?"
 def ask(here: Services, agent_id: str, llm_spans: bool) -> Any:
     """Ask, with a client of its own, and return the root of the trace."""
     client = connect(here.url)
-    # Type checkers see the signature of the SDK's own function, which has no such parameter.
-    wrap_mistral(client, llm_spans=llm_spans)  # pyright: ignore[reportCallIssue]
+    wrap_mistral(client, llm_spans=llm_spans)
     with braintrust.start_span(name=f"llm_spans={llm_spans}") as root:
         client.beta.conversations.start(agent_id=agent_id, inputs=QUESTION)
     return root

@@ -12,11 +12,11 @@ import sys
 from typing import Any
 
 import braintrust
-from braintrust.integrations.mistral import wrap_mistral
 from mcp import StdioServerParameters
 from mistralai.extra.mcp.stdio import MCPClientSTDIO
 from mistralai.extra.run.context import RunContext
 
+from braintrust_mistral import wrap_mistral
 from examples.services import services
 
 

@@ -21,7 +21,7 @@ from braintrust_mistral.local.mistral.answers import Json
 try:
     from mistralai.client import Mistral
 except ImportError:
-    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
+    from mistralai import Mistral  # type: ignore[attr-defined,no-redef]  # 1.x
 
 
 REAL_MODEL = "mistral-medium-latest"
@@ -78,7 +78,7 @@ class Services(NamedTuple):
 
     def trace(self, root: Any) -> list[Json]:
         """Return the spans of the trace with this root, once they have arrived; none where Braintrust is real."""
-        braintrust.flush()
+        braintrust.flush()  # type: ignore[no-untyped-call]
         spans = [] if self.braintrust is None else self.braintrust.spans()
         return [span for span in spans if span["root_span_id"] == root.root_span_id]
 

@@ -31,6 +31,7 @@ SPANS = {
     "evaluation": EVALUATED * 2,
     "function_calling": ["a question", START, *CALLED, APPEND],
     "genai": BOOKED,
+    "genai_messages": ["a completion", "mistral.chat.complete"],
     "handoff": ["a handoff", *HANDED_OVER],
     "llm_spans": [
         *("llm_spans=False", *HANDED_OVER),
@@ -53,6 +54,7 @@ SPANS = {
 TEXTS = {
     "evaluation": r"'names_what_was_asked': True, 'cites_a_source': True",
     "genai": r'gen_ai\.operation\.name: "invoke_agent"',
+    "genai_messages": r'"type": "server_tool_call_response"[\s\S]*"gen_ai.usage.output_tokens": 10',
     "llm_spans": r"thread of \d+: user → assistant → tool → [\s\S]*What the last model saw:\n  user +How did tram",
     "masking": r"of type ValidationError[\s\S]*The canary is in what was sent: no\.",
     "web_app": r"left half-way: +Ferries leave every \n[\s\S]*CancelledError",

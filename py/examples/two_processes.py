@@ -21,7 +21,7 @@ def go_on(parent: str, conversation_id: str, url: str | None) -> None:
     conversations = connect(url).beta.conversations
     with braintrust.start_span(name="the second process", parent=parent):
         conversations.append(conversation_id=conversation_id, inputs="Say that in one sentence.")
-    braintrust.flush()
+    braintrust.flush()  # type: ignore[no-untyped-call]
 
 
 def main() -> None:

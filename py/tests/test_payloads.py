@@ -20,7 +20,7 @@ import pytest
 from braintrust.bt_json import bt_safe_deep_copy
 from braintrust.integrations.mistral import payloads
 from braintrust.integrations.mistral.payloads import MAX_DEPTH, is_given, redact, to_loggable
-from braintrust.integrations.mistral.redaction import holds_headers, is_secret_name
+from braintrust.integrations.mistral.secret_names import holds_headers, is_secret_name
 from braintrust.logger import Attachment, BaseAttachment
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,7 +2,8 @@ import json
 from typing import Any
 
 import pytest
-from braintrust.integrations.mistral.redaction import REDACTED, holds_headers, is_secret_name, redact
+from braintrust.integrations.mistral.redaction import REDACTED, redact
+from braintrust.integrations.mistral.secret_names import holds_headers, is_secret_name
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,6 +128,8 @@ def test_a_policy_in_small_letters_is_one_where_it_is_json_in_base64() -> None:
         r'{{"url": "https:\/\/user:{}@example.com\/"}}',
         "to=https%3A%2F%2Fuser%3A{}%40example.com%2Fa%40b",
         "to=https%253a%252f%252fuser%253a{}%2540example.com",
+        r'{{"url": "https://user:{}\u0040example.com/a\u0040b"}}',
+        r'{{"inner": "{{\"url\": \"https:\/\/user:{}\\u0040example.com\"}}"}}',
     ],
 )
 @pytest.mark.parametrize("password", ["TOPSECRET", "TOP:SECRET", "TOP%21SECRET"])
@@ -134,9 +137,26 @@ def test_a_password_of_a_url_reads_redacted(text: str, password: str) -> None:
     assert redact(text.format(password)) == text.format(REDACTED)
 
 
+@pytest.mark.parametrize("text", ["https://user:{}@example.com", r"https://user:{}\u0040example.com"])
+def test_so_does_one_with_an_at_sign_that_is_written_in_two_ways(text: str) -> None:
+    assert redact(text.format(r"TOP\u0040SECRET")) == text.format(REDACTED)
+
+
+@pytest.mark.parametrize(
+    "text", ["git clone https://{}@example.com/a", r"https://{}\u0040example.com", r"https:\/\/{}@example.com"]
+)
+@pytest.mark.parametrize("token", ["ghp_16C7e42F292c6912E7710c838347Ae178B4a", "glpat-1234567890abcdef"])
+def test_a_token_that_is_a_urls_user_reads_redacted(text: str, token: str) -> None:
+    assert redact(text.format(token)) == text.format(REDACTED)
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "https://somebody.with.a.long.name@example.com",
+        "ssh://deployment-of-the-app@example.com/4",
+        "https://user1@example.com",
+        r"https://example.com/a\u0040b:c",
         "https://example.com:8080/@me",
         "git@github.com:owner/name",
         "ssh://git@github.com/a:b",
@@ -198,6 +218,16 @@ def test_a_text_with_more_secrets_than_any_is_cut_off(piece: str) -> None:
     redacted = redact("{" + piece * 10_000)
     assert redacted.endswith(" with too many secrets>")
     assert len(redacted) < 20_000
+
+
+def test_a_text_of_links_and_addresses_is_whole() -> None:
+    text = "see https://example.com/contact or write to anna@example.com, " * 5_000
+    assert redact(text) is text
+
+
+def test_a_text_that_names_secrets_and_tells_none_is_whole() -> None:
+    text = ("call(api_key=key)" + ", and so on" * 20 + "\n") * 2_000
+    assert redact(text) is text
 
 
 def test_a_long_text_of_signed_urls_is_redacted_to_its_end() -> None:

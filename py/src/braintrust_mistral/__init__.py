@@ -13,12 +13,29 @@ import sys
 
 TYPE_CHECKING = False  # Type checkers know the name, and `typing` is not loaded at start-up.
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from importlib.abc import PathEntryFinder
+
+    # Where the wheel has it, and the source tree has not: no type checker sees what an import hook does.
+    from .integrations.mistral import GenAIAttributes, wrap_mistral  # pyright: ignore[reportMissingImports]
+    from .integrations.mistral.genai import (  # pyright: ignore[reportMissingImports]
+        format_input_message,
+        format_output_entries,
+        format_output_message,
+        format_tool_definition,
+        span_attributes,
+    )
 
 
-__all__ = ["activate"]
+__all__ = [
+    "GenAIAttributes",
+    "activate",
+    "format_input_message",
+    "format_output_entries",
+    "format_output_message",
+    "format_tool_definition",
+    "span_attributes",
+    "wrap_mistral",
+]
 __version__ = "0.1.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
@@ -26,12 +43,16 @@ SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"
 RUN = "BRAINTRUST_MISTRAL_RUN"
 """Environment variable: what `python -m braintrust_mistral run` tells the interpreters below it."""
 
+_AT_THE_TOP = ("GenAIAttributes", "wrap_mistral")
+_SDK_FOLDER = os.path.join(os.sep, "braintrust", "integrations")
+
 
 def activate() -> bool:
-    """Make `braintrust.integrations.mistral` this distribution's, and return whether it is.
+    """Make `braintrust.integrations.mistral` this distribution's, and return whether it is, or will be once imported.
 
     Doing it again changes nothing. With `BRAINTRUST_MISTRAL_OVERLAY=0` it does nothing and returns False: who runs a
-    process outranks the code in it.
+    process outranks the code in it. It is False as well where the files of the integration are not there, as in a
+    frozen application that left them out, or where they could not be imported, of which a warning has told.
 
     Raises:
         RuntimeError: if the SDK's own module is loaded already. Whoever imported something from it keeps that, so what
@@ -39,45 +60,57 @@ def activate() -> bool:
     """
     if os.environ.get(SWITCH) == "0":
         return False
-    if INTEGRATION in sys.modules:
-        from braintrust_mistral.loading import is_ours
+    from braintrust_mistral import loading
 
-        if not is_ours(sys.modules[INTEGRATION]):
-            raise RuntimeError(
-                f"braintrust_mistral.activate() came too late: the SDK's own {INTEGRATION} is loaded already. "
-                "Call it before anything imports braintrust."
-            )
-    at_startup()
-    return True
+    if INTEGRATION not in sys.modules:
+        at_startup()
+        return loading.is_found()
+    is_ours = loading.is_ours(sys.modules[INTEGRATION])
+    if not is_ours and not loading.has_fallen_back():
+        raise RuntimeError(
+            f"braintrust_mistral.activate() came too late: the SDK's own {INTEGRATION} is loaded already. "
+            "Call it before anything imports braintrust."
+        )
+    return is_ours
 
 
 def at_startup() -> None:
-    """Put the finder in place, unless it is there, is switched off, or comes too late; `activate` would raise then."""
-    if os.environ.get(SWITCH) != "0" and INTEGRATION not in sys.modules and FINDER not in sys.meta_path:
-        sys.meta_path.insert(0, FINDER)
+    """Put the hook in place, unless it is there, is switched off, or comes too late; `activate` would raise then."""
+    if os.environ.get(SWITCH) != "0" and INTEGRATION not in sys.modules and path_hook not in sys.path_hooks:
+        sys.path_hooks.insert(0, path_hook)
+        for path in list(sys.path_importer_cache):
+            if path.endswith(_SDK_FOLDER):
+                del sys.path_importer_cache[path]
     if RUN in os.environ:
         from braintrust_mistral.local import startup
 
         startup.follow()
 
 
-class Finder:
-    """Finds `braintrust.integrations.mistral` in this distribution, and nothing else; its submodules follow suit."""
+def path_hook(path: str) -> "PathEntryFinder":
+    """Return what finds modules in the SDK's folder of integrations; Python asks once for each folder.
 
-    def find_spec(
-        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
-    ) -> "ModuleSpec | None":
-        """Return the spec of the integration, or None for any other name."""
-        # pytest puts a finder in front that takes the modules of every distribution with a pytest plugin, such as the
-        # SDK, and asks no other finder. It lets the rest pass, of which the SDK imports much before its integrations.
-        # One assignment, and only this finder moves up: a thread on its way through the list skips none.
-        if self in sys.meta_path[1:]:
-            sys.meta_path[:] = [self, *(finder for finder in sys.meta_path if finder is not self)]
-        if name != INTEGRATION:
-            return None
-        from braintrust_mistral.loading import find_integration
+    It is no finder on `sys.meta_path`, since tools put theirs in front there. Pytest's, for one, takes the modules of
+    every distribution with a pytest plugin, such as the SDK; but it looks for them through this hook, as all do.
 
-        return find_integration()
+    Raises:
+        ImportError: if it is another folder, as hooks say that it is not theirs.
+    """
+    if not path.endswith(_SDK_FOLDER):
+        raise ImportError
+    from braintrust_mistral.loading import IntegrationsFinder
+
+    return IntegrationsFinder(path)
 
 
-FINDER = Finder()
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Return what `braintrust.integrations.mistral` has by that name, imported now, and ours if it can be."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        activate()
+        module = INTEGRATION if name in _AT_THE_TOP else f"{INTEGRATION}.genai"
+        return getattr(importlib.import_module(module), name)

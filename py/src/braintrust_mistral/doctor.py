@@ -9,17 +9,26 @@ import platform
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, metadata, version
 from importlib.util import find_spec
 from types import MappingProxyType, ModuleType
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, ParamSpec
 
-from braintrust_mistral import FINDER, INTEGRATION, SWITCH, __version__
-from braintrust_mistral.loading import is_ours
+from braintrust_mistral import INTEGRATION, SWITCH, __version__, path_hook
+from braintrust_mistral.loading import has_fallen_back, is_found, is_ours
 
+
+if TYPE_CHECKING:
+    from braintrust.integrations.base import FunctionWrapperPatcher
+
+
+P = ParamSpec("P")
 
 WIDTH = 80
+TESTED = {"python": "3.13", "braintrust": "0.48.1", "mistralai": "3.7.0"}
+"""The newest versions that are tested, those of `pyproject.toml`."""
+KEY = "BRAINTRUST_API_KEY"
 TELEMETRY = "MISTRAL_SDK_TELEMETRY"
 """The environment variable with which mistralai, where it has one, turns its own tracing on."""
 
@@ -45,24 +54,34 @@ class Finding(NamedTuple):
 def examine() -> list[Finding]:
     """Examine this process: which implementation is active, the versions, the traced methods, and the settings.
 
-    It imports both SDKs, as far as they are there, and `braintrust.integrations.mistral`.
+    It imports both SDKs, as far as they are there, and `braintrust.integrations.mistral`. A check that cannot be made,
+    such as with an SDK that is too old for it, is a finding like the others.
     """
-    early, had_finder = INTEGRATION in sys.modules, FINDER in sys.meta_path
+    early = INTEGRATION in sys.modules
     module: ModuleType | None = None
     try:
         module = importlib.import_module(INTEGRATION)
-        findings = [_overlay(module, early, had_finder)]
+        findings = [_checked("overlay", _overlay, module, early)]
     except Exception as error:
         summary = f"braintrust-mistral {__version__} is not active: {type(error).__name__}: {error}"
         findings = [Finding("overlay", "problem", summary, "Nothing is traced; reinstall the braintrust SDK.")]
-    findings += _versions(module)
-    if module is not None:
-        if _version("mistralai"):
-            findings += [_methods(traced_methods(module)), _telemetry()]
-        findings.append(_logger())
-        if is_ours(module):
-            findings.append(_llm_spans())
+    findings += [_checked(name, _version_finding, name, module) for name in TESTED]
+    if module is None:
+        return findings
+    if _version("mistralai"):
+        findings += [_checked("methods", _methods, module), _checked("opentelemetry", _telemetry)]
+    findings.append(_checked("logger", _logger, module))
+    if is_ours(module):
+        findings.append(_checked("llm spans", _llm_spans))
     return findings
+
+
+def _checked(check: str, examiner: Callable[P, Finding], *args: P.args, **kwargs: P.kwargs) -> Finding:
+    try:
+        return examiner(*args, **kwargs)
+    except Exception as error:
+        summary = f"not supported with these versions: {type(error).__name__}: {error}"
+        return Finding(check, "problem", summary, "What it would tell is not known; see the versions above.")
 
 
 def report(findings: Iterable[Finding]) -> str:
@@ -72,24 +91,26 @@ def report(findings: Iterable[Finding]) -> str:
 
 def traced_methods(module: ModuleType) -> dict[str, str | None]:
     """Map each method that this integration traces to its place in the installed mistralai, or to None."""
-    from braintrust.integrations.base import BaseIntegration, CompositeFunctionWrapperPatcher
-
-    integration: type[BaseIntegration] = module.MistralIntegration
     mistralai = _version("mistralai")
     methods: dict[str, str | None] = {}
-    for patcher in integration.patchers:
-        if not issubclass(patcher, CompositeFunctionWrapperPatcher):
-            continue
-        for method in patcher.sub_patchers:
-            # One method has a patcher for each place where some mistralai has it.
-            name = re.sub(r"\.v\d+$", "", method.name)
-            methods.setdefault(name, None)
-            if method.applies(None, mistralai):
-                methods[name] = f"{method.target_module}.{method.target_path}"
+    for method in _method_patchers(module):
+        # One method has a patcher for each place where some mistralai has it.
+        name = re.sub(r"\.v\d+$", "", method.name)
+        methods.setdefault(name, None)
+        if method.applies(None, mistralai):
+            methods[name] = f"{method.target_module}.{method.target_path}"
     return methods
 
 
-def _overlay(module: ModuleType, early: bool, had_finder: bool) -> Finding:
+def _method_patchers(module: ModuleType) -> "Iterator[type[FunctionWrapperPatcher]]":
+    from braintrust.integrations.base import CompositeFunctionWrapperPatcher
+
+    for patcher in module.MistralIntegration.patchers:
+        if issubclass(patcher, CompositeFunctionWrapperPatcher):
+            yield from patcher.sub_patchers
+
+
+def _overlay(module: ModuleType, early: bool) -> Finding:
     details = {INTEGRATION: module.__file__}
     if is_ours(module):
         switch = os.environ.get(SWITCH)
@@ -97,59 +118,74 @@ def _overlay(module: ModuleType, early: bool, had_finder: bool) -> Finding:
             advice = f"{SWITCH} is {switch!r}, which changes nothing: only 0 turns this integration off."
             return Finding("overlay", "note", f"braintrust-mistral {__version__} is active", advice, details)
         return Finding("overlay", "ok", f"braintrust-mistral {__version__} is active", details=details)
-    reason, advice = _reason(early, had_finder)
+    reason, advice = _reason(early)
     return Finding("overlay", "problem", f"braintrust-mistral {__version__} is not active: {reason}", advice, details)
 
 
-def _reason(early: bool, had_finder: bool) -> tuple[str, str]:
+def _reason(early: bool) -> tuple[str, str]:
     """Return why the SDK's own integration is in force, and what to do about it."""
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0", "The SDK's own integration is in force; unset the variable to change that."
     if early:
         advice = "Have nothing import braintrust at start-up; `python -X importtime` shows what does."
         return "the SDK's own module was imported before it", advice
-    if FINDER in sys.meta_path:
-        return "its files are missing", "Reinstall braintrust-mistral; till then the SDK's own integration traces."
-    if had_finder:
-        advice = "The SDK's own integration is in force; upgrade braintrust-mistral."
+    if has_fallen_back():
+        advice = "The SDK's own integration is in force; upgrade braintrust and braintrust-mistral."
         return "it cannot be imported with this braintrust, see the warning", advice
-    return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+    if path_hook not in sys.path_hooks:
+        return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+    if not is_found():
+        advice = "Reinstall braintrust-mistral; till then the SDK's own integration traces."
+        return "its files are missing", advice
+    return (
+        "another import hook found the SDK's own first",
+        f"It is in sys.meta_path, which begins with {sys.meta_path[0]!r}.",
+    )
 
 
-def _versions(module: ModuleType | None) -> Iterator[Finding]:
-    """Yield a finding about Python and about each SDK, with the range that its one declaration names."""
-    python, braintrust = _declared()
-    yield _in_range("python", platform.python_version(), python)
-    yield _in_range("braintrust", _version("braintrust"), braintrust)
-    oldest: str | None = getattr(getattr(module, "MistralIntegration", None), "min_version", None)
-    yield _in_range("mistralai", _version("mistralai"), oldest and f">={oldest}")
-
-
-def _declared() -> tuple[str | None, str | None]:
-    """Return the versions of Python and of braintrust that this distribution requires, where its metadata is here."""
-    try:
-        declared = metadata("braintrust-mistral")
-    except PackageNotFoundError:
-        return None, None
-    required = (re.match(r"braintrust\b\s*([^;]*)", line) for line in declared.get_all("Requires-Dist") or ())
-    return declared["Requires-Python"], next((match[1] for match in required if match), None)
-
-
-def _in_range(name: str, installed: str | None, supported: str | None) -> Finding:
+def _version_finding(name: str, module: ModuleType | None) -> Finding:
+    """Tell whether this version is in the range that the one declaration of it names, and is not newer than tested."""
+    installed = platform.python_version() if name == "python" else _version(name)
     if installed is None:
         return Finding(name, "problem", "not installed", f"Install it: pip install {name}.")
+    supported = _supported(name, module)
     if supported is None:
         return Finding(name, "note", f"{installed}, and which versions are supported is not known here")
     try:
-        from braintrust.integrations.versioning import version_satisfies
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
     except ImportError:
         return Finding(name, "note", f"{installed}; {supported} is supported, but nothing here can compare them")
-    if version_satisfies(installed, supported):
-        return Finding(name, "ok", f"{installed}, and {supported} is supported")
-    return Finding(name, "problem", f"{installed} is not supported", f"Install a version {supported}.")
+    if not SpecifierSet(supported).contains(installed, prereleases=True):
+        return Finding(name, "problem", f"{installed} is not supported", f"Install a version {supported}.")
+    tested = Version(TESTED[name])
+    # A Python is tested as a series, of which the environment has any patch.
+    if Version(installed).release[: len(tested.release)] > tested.release:
+        summary = f"{installed} is untested: newer than {TESTED[name]}, the newest that is tested"
+        return Finding(name, "note", summary, "It should work; whether all methods were found is told below.")
+    return Finding(name, "ok", f"{installed}, and {supported} is supported")
 
 
-def _methods(methods: Mapping[str, str | None]) -> Finding:
+def _supported(name: str, module: ModuleType | None) -> str | None:
+    """Return the versions that this distribution requires, or of mistralai the integration, where that is known."""
+    if name == "mistralai":
+        oldest: str | None = getattr(getattr(module, "MistralIntegration", None), "min_version", None)
+        return oldest and f">={oldest}"
+    try:
+        declared = metadata("braintrust-mistral")
+    except PackageNotFoundError:
+        return None
+    if name == "python":
+        return declared["Requires-Python"]
+    required = (re.match(rf"{name}\b\s*([^;]*)", line) for line in declared.get_all("Requires-Dist") or ())
+    return next((match[1] for match in required if match), None)
+
+
+def _methods(module: ModuleType) -> Finding:
+    mistralai = _version_finding("mistralai", module)
+    if mistralai.mark == "problem":
+        return Finding("methods", "problem", f"none is traced: mistralai {mistralai.summary}", mistralai.advice)
+    methods = traced_methods(module)
     found = sum(place is not None for place in methods.values())
     summary = f"{found} of {len(methods)} traced methods found"
     if not found:
@@ -164,6 +200,8 @@ def _telemetry() -> Finding:
     """Tell whether mistralai's own OpenTelemetry tracing is on: by its variable, or before it had one always."""
     if _is_there("mistralai.extra.observability.telemetry"):
         return _telemetry_by_variable()
+    if not _is_there("mistralai.extra.observability") or not _is_there("opentelemetry"):
+        return Finding("opentelemetry", "ok", "this mistralai has no tracing of its own")
     if _has_tracer_provider():
         return _traced_twice("on, as OpenTelemetry has a tracer provider here")
     return Finding("opentelemetry", "ok", "mistralai's own tracing is off, until there is a tracer provider")
@@ -205,21 +243,46 @@ def _is_there(module: str) -> bool:
         return False
 
 
-def _logger() -> Finding:
-    """Tell whether calls are logged: for certain where a logger exists, else by what one would find."""
-    from braintrust import current_logger
-    from braintrust.env import BraintrustEnv
+def _logger(module: ModuleType) -> Finding:
+    """Tell whether calls are logged: for certain inside the program, else by what its logger would find."""
+    from braintrust.logger import NOOP_SPAN, get_span_parent_object
 
-    if current_logger() is not None:
-        return Finding("logger", "ok", "this process has a logger")
     names = ("BRAINTRUST_APP_URL", "BRAINTRUST_API_URL", "BRAINTRUST_ORG_NAME")
     details = {name: os.environ[name] for name in names if name in os.environ}
-    # The SDK also reads a file `.env.braintrust`.
-    if BraintrustEnv.API_KEY.get(None, use_dotenv=True):
-        summary = "BRAINTRUST_API_KEY is set; only your program knows whether it calls init_logger()"
+    if get_span_parent_object() is not NOOP_SPAN:
+        return Finding("logger", "ok", "this process has a logger", details=details)
+    if _is_traced(module):
+        advice = "Call braintrust.init_logger() before the first call, or make the calls inside of a span."
+        return Finding("logger", "problem", "this process traces Mistral, and has no logger", advice, details)
+    if place := _place_of_key():
+        summary = f"{KEY} is {place}; only your program knows whether it calls init_logger()"
         return Finding("logger", "ok", summary, details=details)
     advice = "Set it, or give init_logger() an api_key: without a logger nothing is traced."
-    return Finding("logger", "note", "BRAINTRUST_API_KEY is not set", advice, details)
+    return Finding("logger", "note", f"{KEY} is not set", advice, details)
+
+
+def _is_traced(module: ModuleType) -> bool:
+    """Tell whether this program has Mistral traced, be it everywhere or, of ours, for single clients."""
+    if any(patcher.is_patched(None, None) for patcher in _method_patchers(module)):
+        return True
+    if not is_ours(module):
+        return False
+    is_wrapped = importlib.import_module(f"{INTEGRATION}.patching").has_traced_class
+    # The SDK's clients and resources have one base class, wherever this mistralai keeps it.
+    bases = [vars(each).get("BaseSDK") for name, each in list(sys.modules.items()) if name.endswith(".basesdk")]
+    return any(is_wrapped(kind) for base in bases if isinstance(base, type) for kind in base.__subclasses__())
+
+
+def _place_of_key() -> str:
+    """Return how the SDK finds an API key when the program gives it none, or nothing."""
+    if os.environ.get(KEY, "").strip():
+        return "set"
+    try:
+        from braintrust.env import BraintrustEnv
+    except ImportError:
+        # Such an SDK reads no file.
+        return ""
+    return "set in .env.braintrust" if BraintrustEnv.API_KEY.get(None, use_dotenv=True) else ""
 
 
 def _llm_spans() -> Finding:

@@ -1,29 +1,76 @@
 """Finds and loads the integration, once something asks for it."""
 
-import importlib
+import contextlib
+import importlib.util
 import logging
 import os
 import sys
-from importlib.abc import Loader
+from contextvars import ContextVar
+from importlib.abc import Loader, PathEntryFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from braintrust_mistral import FINDER, INTEGRATION, __version__
+from wrapt import ObjectProxy
+
+from braintrust_mistral import INTEGRATION, __version__
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-# Where the wheel puts the integration, and where the source tree has it. In site-packages the second is the SDK's own,
-# which is as it should be when the first has gone.
+# Where the wheel puts the integration, and where the source tree has it. In site-packages the second is the SDK's own.
 _FOLDERS = [os.path.join(_HERE, "integrations"), os.path.join(os.path.dirname(_HERE), "braintrust", "integrations")]
+_failures: list[Exception] = []
+_is_asking_others: ContextVar[bool] = ContextVar("is_asking_others", default=False)
 
 
-def find_integration() -> ModuleSpec | None:
-    """Return the spec of the integration that came with this distribution, or None if it is not there."""
-    spec = PathFinder.find_spec(INTEGRATION, _FOLDERS)
+class IntegrationsFinder(ObjectProxy):
+    """Finds modules in a folder as any other finder, but for `braintrust.integrations.mistral`, which is ours."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_finder_of_others(path))
+        self._self_path = path
+
+    def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return the spec of a module, or None where it is not in this folder."""
+        spec = _find_integration(self._self_path) if name == INTEGRATION else None
+        return spec or self.__wrapped__.find_spec(name, target)
+
+
+def _finder_of_others(path: str) -> PathEntryFinder:
+    """Return the finder that the folder would have without us."""
+    if not _is_asking_others.get():
+        token = _is_asking_others.set(True)
+        try:
+            for hook in sys.path_hooks:
+                with contextlib.suppress(ImportError):
+                    return hook(path)
+        finally:
+            _is_asking_others.reset(token)
+    # This hook is one of those that were asked, be it as it is or in another tool's wrapper.
+    raise ImportError(f"no other hook knows {path}")
+
+
+def _find_integration(sdk_folder: str) -> ModuleSpec | None:
+    """Return the spec of the integration that came with this distribution, unless it is not there or has failed."""
+    if _failures:
+        return None
+    spec = PathFinder.find_spec(INTEGRATION, [folder for folder in _FOLDERS if folder != sdk_folder])
     if spec is None or spec.loader is None:
         return None
     spec.loader = FallbackLoader(spec.loader)
     return spec
+
+
+def is_found() -> bool:
+    """Tell whether the SDK is there, and the integration that is to take the place of its own."""
+    sdk = importlib.util.find_spec("braintrust")
+    if sdk is None or sdk.origin is None:
+        return False
+    return _find_integration(os.path.join(os.path.dirname(sdk.origin), "integrations")) is not None
+
+
+def has_fallen_back() -> bool:
+    """Tell whether the integration could not be imported in this process, so that the SDK's own was."""
+    return bool(_failures)
 
 
 def is_ours(module: ModuleType) -> bool:
@@ -58,7 +105,7 @@ class FallbackLoader(Loader):
 
 
 def _fall_back(error: Exception) -> None:
-    sys.meta_path.remove(FINDER)
+    _failures.append(error)
     for name in list(sys.modules):
         if name == INTEGRATION or name.startswith(f"{INTEGRATION}."):
             del sys.modules[name]

@@ -86,6 +86,18 @@ CLAIMS: dict[str, tuple[str, Callable[[Step], Any]]] = {
     ),
     "a local file that a message names is not uploaded": ("a_local_file", lambda step: not step.uploads),
     "signatures of signed URLs are not logged": ("a_signed_url", lambda step: "secret" not in str(step.call)),
+    "what lets Mistral use a connector is not logged": (
+        "a_connector",
+        lambda step: "t0ken" not in str(step.call),
+    ),
+    "arguments that a prompt built are taken": (
+        "a_prompt",
+        lambda step: step.raised is None and step.call["metadata"]["prompt"] == {"id": "p1"},
+    ),
+    "an answer that does not fit what parse asked for is an error": (
+        "an_answer_that_does_not_fit",
+        lambda step: step.call.get("error"),
+    ),
     "a fault in tracing leaves the call alone": ("a_fault_in_tracing", lambda step: step.raised is None),
 }
 

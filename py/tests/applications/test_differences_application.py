@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import braintrust
+import pydantic
 
 
 try:
@@ -22,6 +23,12 @@ except ImportError:
 QUESTION = "Where does the ferry leave?"
 MESSAGES = [{"role": "user", "content": QUESTION}]
 PICTURE = Path("picture.png")
+
+
+class Ferry(pydantic.BaseModel):
+    """What the model is to answer with, and never will: the local Mistral keeps to the schema."""
+
+    departure: str = pydantic.Field(pattern="Porto")
 
 
 class Application:
@@ -102,6 +109,19 @@ class Application:
         url = "https://files.example.com/map.png?se=2026-11-01&sig=secret&sp=r"
         content = [{"type": "image_url", "image_url": url}]
         self._client.chat.complete(model="plain", messages=[{"role": "user", "content": content}])
+
+    def a_connector(self) -> None:
+        authorization = {"type": "oauth2-token", "value": "t0ken"}
+        tools: list[Any] = [{"type": "connector", "connector_id": "mail", "authorization": authorization}]
+        self._conversations.start(model="plain", inputs=QUESTION, tools=tools)
+
+    def a_prompt(self) -> None:
+        # What a prompt of Braintrust's builds.
+        arguments: Any = {"model": "plain", "messages": MESSAGES, "span_info": {"metadata": {"prompt": {"id": "p1"}}}}
+        self._client.chat.complete(**arguments)
+
+    def an_answer_that_does_not_fit(self) -> None:
+        self._client.chat.parse(model="plain", messages=MESSAGES, response_format=Ferry)
 
     def a_fault_in_tracing(self) -> None:
         fault = mock.patch.object(braintrust.logger.SpanImpl, "log_internal", side_effect=RuntimeError("a fault"))

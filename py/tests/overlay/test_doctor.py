@@ -1,7 +1,10 @@
 """What the doctor finds in the environment that runs the tests; test_overlay has what takes one of its own."""
 
+import importlib.metadata
 import json
+import logging
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -11,6 +14,7 @@ from typing import Any
 
 import braintrust
 import pytest
+from braintrust.integrations.mistral import MistralIntegration, wrap_mistral
 from opentelemetry import trace
 
 import braintrust_mistral
@@ -104,7 +108,7 @@ def test_every_other_finding_has_advice_and_fits_in_80_columns(monkeypatch: pyte
     for name in ("BRAINTRUST_MISTRAL_OVERLAY", "BRAINTRUST_MISTRAL_LLM_SPANS", "MISTRAL_SDK_TELEMETRY"):
         monkeypatch.setenv(name, "unheard-of")
     findings = examine()
-    assert [finding.mark for finding in findings].count("note") >= 3
+    assert [finding.mark for finding in findings].count("note") >= 2
     assert all(finding.advice.endswith(".") for finding in findings if finding.mark != "ok")
     # A path has no place to break it.
     assert [line for line in report(findings).splitlines() if len(line) > 80 and os.sep not in line] == []
@@ -124,6 +128,49 @@ def test_versions(monkeypatch: pytest.MonkeyPatch, name: str, supported: str) ->
     assert found[:4] == (name, "problem", "0.1.2 is not supported", f"Install a version {supported}.")
 
 
+@pytest.mark.parametrize("name", ["python", "braintrust", "mistralai"])
+def test_a_version_that_nobody_tested_yet(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(doctor, "version", lambda asked: "99.0.0" if asked == name else version(asked))
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.99.1" if name == "python" else "3.10.0")
+    newer = "3.99.1" if name == "python" else "99.0.0"
+    newest = doctor.TESTED[name]
+    assert told(name) == ("note", f"{newer} is untested: newer than {newest}, the newest that is tested")
+
+
+def test_the_newest_tested_versions_are_those_of_the_project() -> None:
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("[dependency-groups]")[0]
+    versions = dict(re.findall(r"^(\w+) = (\[.*\])$", table, re.MULTILINE))
+    assert {name: json.loads(tested)[-1] for name, tested in versions.items()} == doctor.TESTED
+
+
+def test_a_mistralai_that_is_too_old_is_traced_in_no_way(
+    monkeypatch: pytest.MonkeyPatch, faults: list[logging.LogRecord]
+) -> None:
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.9.11" if name == "mistralai" else real(name))
+    monkeypatch.setattr(doctor, "version", importlib.metadata.version)
+    assert told("methods") == ("problem", "none is traced: mistralai 1.9.11 is not supported")
+    assert not MistralIntegration.setup()
+    client = Mistral(api_key="key")
+    assert wrap_mistral(client) is client
+    assert type(client) is Mistral
+    (warning,) = faults
+    faults.clear()
+    assert warning.getMessage() == "mistralai 1.9.11 is not traced: 1.12.4 or newer is needed"
+
+
+@pytest.mark.parametrize("check", ["overlay", "python", "methods", "opentelemetry", "logger", "llm spans"])
+def test_a_check_that_cannot_be_made_is_a_finding(monkeypatch: pytest.MonkeyPatch, check: str) -> None:
+    def fail(*_: object) -> Finding:
+        raise ImportError("No module named 'moved'")
+
+    examiner = "_version_finding" if check == "python" else f"_{check.replace(' ', '_').replace('open', '')}"
+    monkeypatch.setattr(doctor, examiner, fail)
+    summary = "not supported with these versions: ImportError: No module named 'moved'"
+    assert told(check) == ("problem", summary)
+
+
 def test_a_source_tree_that_nobody_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def metadata(name: str) -> Any:
         raise doctor.PackageNotFoundError(name)
@@ -141,33 +188,79 @@ def test_a_method_that_this_mistralai_does_not_have(monkeypatch: pytest.MonkeyPa
     assert methods.mark == "note"
     assert methods.details["mistral.chat.stream"] is None
     assert methods.details["mistral.chat.stream_async"] == f"{Chat.__module__}.Chat.stream_async"
-    lines = [line.strip() for line in report([methods]).splitlines()]
-    assert "mistral.chat: complete, complete_async, stream_async" in lines
-    assert "mistral.chat not found: stream" in lines
+    words = " ".join(report([methods]).split())
+    assert "mistral.chat: complete, complete_async, stream_async" in words
+    assert "mistral.chat not found: stream " in words
+
+
+IN_A_PROGRAM = """
+import braintrust, json
+from braintrust.integrations.mistral import wrap_mistral
+from {package} import Mistral
+{done}
+from braintrust_mistral.doctor import examine
+print(json.dumps({{finding.check: [*finding[1:3], dict(finding.details)] for finding in examine()}}))
+"""
+
+
+def told_in_a_program(check: str, done: str = "", **environ: str) -> tuple[str, str, dict[str, Any]]:
+    """Return what the doctor tells inside of a program that has done this; in the tests' process Mistral is traced."""
+    code = IN_A_PROGRAM.format(package=Mistral.__module__.rpartition(".")[0], done=done)
+    path = str(Path(braintrust_mistral.__file__).parents[1])
+    environ = {**os.environ, "PYTHONPATH": path, **environ}
+    printed = subprocess.check_output([sys.executable, "-c", code], env=environ, text=True)
+    mark, summary, details = json.loads(printed)[check]
+    return mark, summary, details
 
 
 def test_no_logger_and_no_key() -> None:
-    assert told("logger") == ("note", "BRAINTRUST_API_KEY is not set")
+    assert told_in_a_program("logger")[:2] == ("note", "BRAINTRUST_API_KEY is not set")
 
 
-@pytest.mark.parametrize("place", ["environment", "file"])
-def test_a_key_where_the_sdk_looks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str) -> None:
-    if place == "file":
-        (tmp_path / ".env.braintrust").write_text("BRAINTRUST_API_KEY=key\n")
-    else:
-        monkeypatch.setenv("BRAINTRUST_API_KEY", "key")
-    monkeypatch.setenv("BRAINTRUST_APP_URL", "https://example.org")
-    assert told("logger") == (
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        (None, ""),
+        ("BRAINTRUST_API_KEY=key", " in .env.braintrust"),
+        ("export BRAINTRUST_API_KEY='key' # ours", " in .env.braintrust"),
+    ],
+)
+def test_a_key_where_the_sdk_looks_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str | None, where: str
+) -> None:
+    if line is not None:
+        # An empty variable is none, and the folders above are looked at as well.
+        (tmp_path / ".env.braintrust").write_text(f"# Keys\n{line}\n")
+        (tmp_path / "below").mkdir()
+        monkeypatch.chdir(tmp_path / "below")
+    url = {"BRAINTRUST_APP_URL": "https://example.org"}
+    assert told_in_a_program("logger", BRAINTRUST_API_KEY=" " if line else "key", **url) == (
         "ok",
-        "BRAINTRUST_API_KEY is set; only your program knows whether it calls init_logger()",
+        f"BRAINTRUST_API_KEY is set{where}; only your program knows whether it calls init_logger()",
+        url,
     )
-    assert examined()["logger"].details == {"BRAINTRUST_APP_URL": "https://example.org"}
 
 
-def test_a_logger_is_known_inside_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    logger = braintrust.init_logger(project="doctor", api_key="key", set_current=False)
-    monkeypatch.setattr(braintrust, "current_logger", lambda: logger)
-    assert told("logger") == ("ok", "this process has a logger")
+@pytest.mark.parametrize(
+    "traces",
+    [
+        "braintrust.auto_instrument()",
+        "wrap_mistral(Mistral(api_key='key'))",
+        "client = wrap_mistral(Mistral(api_key='key')); client.chat",
+        "class Own(Mistral): pass\nwrap_mistral(Own(api_key='key'))",
+    ],
+)
+def test_a_program_that_traces_without_a_logger_has_a_problem(traces: str) -> None:
+    if "auto_instrument" in traces and not hasattr(braintrust, "auto_instrument"):
+        pytest.skip("this braintrust cannot trace everything")
+    told = told_in_a_program("logger", traces, BRAINTRUST_API_KEY="key")
+    assert told[:2] == ("problem", "this process traces Mistral, and has no logger")
+
+
+@pytest.mark.parametrize("setup", ["", "wrap_mistral(Mistral(api_key='key'))"])
+def test_a_logger_is_known_inside_the_program(setup: str) -> None:
+    setup = f"{setup}\nbraintrust.init_logger(project='doctor', api_key='key')"
+    assert told_in_a_program("logger", setup)[:2] == ("ok", "this process has a logger")
 
 
 @pytest.mark.parametrize(

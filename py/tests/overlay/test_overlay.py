@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from importlib.metadata import requires, version
 from pathlib import Path
@@ -11,65 +10,15 @@ from typing import Any
 import pytest
 
 from braintrust_mistral import __version__
-from tests.overlay.conftest import run
+from tests.overlay.conftest import PROJECT, UV, Environment
 
 
-PROJECT = Path(__file__).parents[2]
 REQUIRED = next(line for line in requires("braintrust-mistral") or () if line.startswith("braintrust"))
 OLDEST, NEWEST = REQUIRED.replace(">=", "=="), f"braintrust=={version('braintrust')}"
 MISTRALAI = f"mistralai=={version('mistralai')}"
-UV = shutil.which("uv")
 
 FILE = "import braintrust.integrations.mistral as m; print(m.__file__)"
-FINDERS = "import sys; print([type(finder).__name__ for finder in sys.meta_path].count('Finder'))"
-
-
-class Environment:
-    """A virtual environment, whose Python runs where this project is out of sight."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.python = str(folder / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-        make = [UV, "venv", "--quiet", "--python", sys.executable] if UV else [sys.executable, "-m", "venv"]
-        run([*make, "venv"], folder)
-        self.packages = Path(self.run("import sysconfig; print(sysconfig.get_path('purelib'))"))
-
-    def install(self, *requirements: str) -> "Environment":
-        """Install these requirements, whatever is there already."""
-        self._pip("install", *requirements)
-        return self
-
-    def uninstall(self, distribution: str) -> None:
-        """Uninstall this distribution."""
-        self._pip("uninstall", *([] if UV else ["--yes"]), distribution)
-
-    def run(self, code: str, *options: str, **environ: str) -> str:
-        """Run this code, which must succeed, and return what it prints; its warnings and errors too."""
-        return self.call(*options, "-c", code, **environ)
-
-    def call(self, *arguments: str, status: int = 0, **environ: str) -> str:
-        """Run Python with these arguments, to this exit status, and return what it prints and what it complains of."""
-        return run([self.python, *arguments], self.folder, status=status, **environ)
-
-    def _pip(self, command: str, *arguments: str) -> None:
-        if UV:
-            run([UV, "pip", command, "--quiet", "--python", self.python, *arguments], self.folder)
-        else:
-            self.call("-m", "pip", "--quiet", command, *arguments)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [UV, "build", "--wheel", "--out-dir"] if UV else [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w"]
-    run([*build, str(folder), str(PROJECT)], folder)
-    (path,) = folder.glob("*.whl")
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
-    return lambda *requirements: Environment(tmp_path_factory.mktemp("environment")).install(*requirements)
+HOOKS = "import sys, braintrust_mistral; print(sys.path_hooks.count(braintrust_mistral.path_hook))"
 
 
 @pytest.fixture(scope="module", params=[OLDEST, NEWEST])
@@ -202,10 +151,10 @@ def test_startup_imports_one_small_module(environment: Environment, bare: Enviro
     assert modules - without == {"braintrust_mistral"}
 
 
-def test_both_startup_files_together_put_in_one_finder(installed: Environment) -> None:
+def test_both_startup_files_together_put_in_one_hook(installed: Environment) -> None:
     (entry,) = (installed.packages / "braintrust_mistral.start").read_text().split()
-    assert installed.run(FINDERS) == "1"
-    assert installed.run(f"import pkgutil; pkgutil.resolve_name({entry!r})(); {FINDERS}") == "1"
+    assert installed.run(HOOKS) == "1"
+    assert installed.run(f"import pkgutil; pkgutil.resolve_name({entry!r})(); {HOOKS}") == "1"
 
 
 def test_a_startup_file_whose_package_is_gone_does_nothing(changing: Environment) -> None:
@@ -213,16 +162,56 @@ def test_a_startup_file_whose_package_is_gone_does_nothing(changing: Environment
     assert changing.run(FILE) == sdks_place(changing)
 
 
-def test_an_overlay_without_its_integration_does_nothing(changing: Environment) -> None:
+def test_an_overlay_without_its_integration_does_nothing_and_says_so(changing: Environment) -> None:
     shutil.rmtree(changing.packages / "braintrust_mistral/integrations")
-    assert changing.run(FILE) == sdks_place(changing)
+    code = f"import braintrust_mistral; print(braintrust_mistral.activate()); {FILE}"
+    assert changing.run(code).split() == ["False", sdks_place(changing)]
     assert why_inactive(changing) == "its files are missing"
+
+
+def test_the_order_of_other_tools_finders_stays(installed: Environment) -> None:
+    code = """
+import sys
+class Other:
+    def find_spec(self, name, path=None, target=None):
+        return None
+before = list(sys.meta_path)
+sys.meta_path.insert(0, Other())
+import braintrust.integrations.mistral as m
+assert type(sys.meta_path.pop(0)) is Other
+assert sys.meta_path == before
+print(m.__file__)
+"""
+    assert installed.run(code) == place(installed)
+
+
+def test_a_finder_in_front_that_looks_where_python_does_finds_ours(installed: Environment) -> None:
+    # As pytest's, typeguard's and beartype's do.
+    code = "import importlib.machinery, sys; sys.meta_path[:] = [importlib.machinery.PathFinder, *sys.meta_path]"
+    assert installed.run(f"{code}; {FILE}") == place(installed)
+
+
+def test_it_holds_where_the_sdk_is_half_loaded_before(installed: Environment, sdk: str) -> None:
+    if sdk == OLDEST:
+        pytest.skip("this SDK loads all of its integrations at once")
+    code = "import braintrust, braintrust.integrations.utils, braintrust_mistral; print(braintrust_mistral.activate())"
+    output = installed.run(f"{code}; {FILE}", "-S", PYTHONPATH=str(installed.packages))
+    assert output.split() == ["True", place(installed)]
+
+
+def test_the_folder_of_integrations_is_listed_as_without_us(installed: Environment) -> None:
+    code = (
+        "import pkgutil, braintrust.integrations as i; print(sorted(m.name for m in pkgutil.iter_modules(i.__path__)))"
+    )
+    listed = installed.run(code)
+    assert "'mistral'" in listed
+    assert listed == installed.run(code, BRAINTRUST_MISTRAL_OVERLAY="0")
 
 
 def test_activate_does_by_hand_what_site_has_not_done(installed: Environment) -> None:
     without_site = {"PYTHONPATH": str(installed.packages)}
     assert why_inactive(installed, "-S", **without_site) == "no start-up file was read"
-    code = f"import braintrust_mistral as overlay; print(overlay.activate(), overlay.activate()); {FILE}; {FINDERS}"
+    code = f"import braintrust_mistral as overlay; print(overlay.activate(), overlay.activate()); {FILE}; {HOOKS}"
     output = installed.run(code, "-S", **without_site).split()
     assert output == ["True", "True", place(installed), "1"]
 
@@ -252,6 +241,24 @@ def test_an_integration_that_fails_to_import_gives_way_with_one_warning(installe
     assert why_inactive(installed, PYTHONPATH=broken) == reason
 
 
+def test_it_gives_way_where_another_tool_has_wrapped_all_hooks(installed: Environment, broken: str) -> None:
+    code = """
+import sys
+class Wrapper:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, *arguments):
+        return self.finder.find_spec(*arguments)
+sys.meta_path[:] = [Wrapper(finder) for finder in sys.meta_path]
+sys.path_hooks[:] = [lambda path, hook=hook: hook(path) for hook in sys.path_hooks]
+import braintrust.integrations.mistral as m, braintrust_mistral
+print(m.__file__, braintrust_mistral.activate())
+"""
+    output = installed.run(code, PYTHONPATH=broken)
+    assert output.startswith(f"braintrust-mistral {__version__} cannot be imported with the installed braintrust")
+    assert output.splitlines()[-1] == f"{sdks_place(installed)} False"
+
+
 def test_without_the_sdks_own_the_integrations_error_surfaces(changing: Environment, broken: str) -> None:
     shutil.rmtree(Path(sdks_place(changing)).parent)
     output = changing.call("-c", FILE, status=1, PYTHONPATH=broken)
@@ -269,6 +276,25 @@ def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> 
     assert found["methods"]["summary"] == f"{len(methods)} of {len(methods)} traced methods found"
     start = methods["mistral.beta.conversations.start"]
     assert start == "mistralai.client.conversations.Conversations.start"
+
+
+@pytest.mark.parametrize(
+    ("too_old", "other"),
+    [("braintrust==0.20.0", MISTRALAI), ("mistralai==1.9.11", NEWEST), ("mistralai==0.4.2", NEWEST)],
+)
+def test_the_doctor_where_an_sdk_is_too_old(
+    make: Callable[..., Environment], wheel: str, too_old: str, other: str
+) -> None:
+    # An installer would have none of this braintrust; an application may have both all the same.
+    environment = make(too_old, other).install("--no-deps", wheel)
+    found = findings(environment, status=1)
+    name, _, old = too_old.partition("==")
+    assert (found[name]["mark"], found[name]["summary"]) == ("problem", f"{old} is not supported")
+    assert found.keys() >= {"overlay", "python", "braintrust", "mistralai", "methods", "opentelemetry", "logger"}
+    assert not [finding for finding in found.values() if "with these versions" in finding["summary"]]
+    if name == "mistralai":
+        assert found["methods"]["summary"] == f"none is traced: mistralai {old} is not supported"
+        assert environment.run("import braintrust; print(braintrust.auto_instrument()['mistral'])") == "False"
 
 
 def test_the_doctor_where_an_sdk_is_missing(changing: Environment) -> None:

@@ -79,7 +79,7 @@ def test_the_doctor_finds_it_active(user: User) -> None:
     assert "is not active" in user.types(DOCTOR, status=1, BRAINTRUST_MISTRAL_OVERLAY="0")
 
 
-def test_every_piece_of_code_traces_a_call(user: User) -> None:
+def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: User) -> None:
     for code in PIECE_OF_CODE.findall(README):
         with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
             # A piece may leave the logger to another.
@@ -88,7 +88,8 @@ def test_every_piece_of_code_traces_a_call(user: User) -> None:
             (user.checkout / "application.py").write_text(program)
             user.types("python application.py", MISTRAL_API_KEY="local", **bt.environment())
             spans = [span["span_attributes"]["name"] for span in bt.spans()]
-        assert spans == ["mistral.beta.conversations.start", "tool: web_search"]
+        is_traced = "auto_instrument" in code or "wrap_mistral" in code
+        assert spans == (["mistral.beta.conversations.start", "tool: web_search"] if is_traced else [])
 
 
 def test_uninstalling_leaves_nothing(user: User) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from braintrust_mistral import FINDER, RUN, SWITCH
+from braintrust_mistral import RUN, SWITCH, path_hook
 from braintrust_mistral.local.braintrust.service import LocalBraintrust
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.files import RowFile, write_page
@@ -69,7 +69,7 @@ def run(command: Sequence[str], options: Options) -> int:
     127 are what shells say of commands that cannot be executed, or do not exist.
     """
     screen = Screen(sys.stderr, live=not options.quiet)
-    if FINDER not in sys.meta_path and os.environ.get(SWITCH) != "0":
+    if path_hook not in sys.path_hooks and os.environ.get(SWITCH) != "0":
         screen.say(
             "braintrust-mistral is not at work when this Python starts, so that nothing would be traced below it."
         )

@@ -2,14 +2,14 @@
 
 from braintrust.integrations.base import BaseIntegration
 
-from .patchers import PATCHERS
+from .patchers import OLDEST_MISTRALAI, PATCHERS
 
 
 class MistralIntegration(BaseIntegration):
-    """Tracing of the `mistralai` client, 1.12.4 or newer."""
+    """Tracing of the `mistralai` client, `OLDEST_MISTRALAI` or newer."""
 
     name = "mistral"
     # 2.x and 3.x have no code in the package `mistralai` itself: it is a namespace there, and some tools drop it.
     import_names = ("mistralai", "mistralai.client")
-    min_version = "1.12.4"
+    min_version = OLDEST_MISTRALAI
     patchers = PATCHERS

@@ -1,6 +1,7 @@
 """Inline media as attachments: raw bytes, base64 and data URLs. Nothing here opens or fetches anything."""
 
 import base64
+import binascii
 import re
 import urllib.parse
 
@@ -14,10 +15,12 @@ BASE64_KEYS = frozenset({"audio_data", "blob", "data", "image_base64", "input_au
 
 _MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _LONGEST_HEADER = 1_000
-# Of what is not base64: decoding takes some time for each.
-_MOST_ESCAPES = 10_000
-_ESCAPED_SIGNS = tuple((f"%{code}".encode(), bytes.fromhex(code)) for code in ("2B", "2b", "2F", "2f", "3D", "3d"))
-_ESCAPED_SPACES = tuple((f"%{code}".encode(), b"") for code in ("0A", "0a", "0D", "0d", "20"))
+# Where some escapes are broken, decoding takes some time for each.
+_CERTAINLY_FEW = 100
+_CHARACTERS_PER_ESCAPE = 200
+_PERCENT_SIGN_OF_MAIL = bytes.maketrans(b"%", b"=")
+_BROKEN_LINE = re.compile(rb"%[\r\n]")
+_SPACES = b" \t\r\n"
 _URL_SAFE_LETTERS = bytes.maketrans(b"-_", b"+/")
 
 # What a file of each type begins with, RIFF aside, which is several.
@@ -86,12 +89,8 @@ def data_url_attachment(url: str) -> Attachment | None:
         return None
     try:
         content = url[comma + 1 :].encode()
-        if parameters and parameters[-1].strip().lower() == "base64":
-            data = base64.b64decode(_strict(content), validate=True)
-        elif content.count(b"%") <= _MOST_ESCAPES:
-            data = urllib.parse.unquote_to_bytes(content)
-        else:
-            return None
+        is_base64 = parameters and parameters[-1].strip().lower() == "base64"
+        data = base64.b64decode(_strict(content), validate=True) if is_base64 else _unescaped(content)
     except ValueError:
         return None
     return bytes_attachment(data, content_type or "text/plain")
@@ -100,9 +99,22 @@ def data_url_attachment(url: str) -> Attachment | None:
 def _strict(content: bytes) -> bytes:
     """Return base64 without line breaks and spaces, escapes and the letters of URLs."""
     if b"%" in content:
-        for escaped, sign in (*_ESCAPED_SIGNS, *_ESCAPED_SPACES):
-            content = content.replace(escaped, sign)
-    return content.translate(_URL_SAFE_LETTERS, b" \t\r\n")
+        content = _unescaped(content.translate(None, _SPACES))
+    return content.translate(_URL_SAFE_LETTERS, _SPACES)
+
+
+def _unescaped(content: bytes) -> bytes:
+    """Return the content of a URL without escapes; what is none stays, unless there is much of it (`ValueError`)."""
+    escapes = content.count(b"%")
+    # Mail has the same escapes by another sign, and what decodes those takes a nanosecond for each character.
+    data = binascii.a2b_qp(content.replace(b"=", b"=3D").translate(_PERCENT_SIGN_OF_MAIL))
+    # There a line that ends in the sign goes on in the next.
+    has_lines = b"\n" in content or b"\r" in content
+    if len(data) == len(content) - 2 * escapes and not (has_lines and _BROKEN_LINE.search(content)):
+        return data
+    if escapes > _CERTAINLY_FEW + len(content) // _CHARACTERS_PER_ESCAPE:
+        raise ValueError("escapes without a number")
+    return urllib.parse.unquote_to_bytes(content)
 
 
 def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:

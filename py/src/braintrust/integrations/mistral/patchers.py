@@ -1,10 +1,12 @@
 """The table of traced resources, turned into the SDK's patchers."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
+from braintrust.integrations.versioning import detect_module_version, version_satisfies
 
 from .faults import guarded
 from .operations import Operation
@@ -13,6 +15,14 @@ from .resources import audio, classifiers, completions, conversations, embedding
 from .runs import runs
 from .tracing import parsing
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
+
+
+Client = TypeVar("Client")
+
+OLDEST_MISTRALAI = "1.12.4"
+"""The oldest version of the client that is traced."""
+
+_logger = logging.getLogger(__name__.rpartition(".")[0])
 
 
 class Resource(NamedTuple):
@@ -107,12 +117,13 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 ) = PATCHERS
 
 
-def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
+def wrap_mistral(client: Client, *, llm_spans: bool | None = None) -> Client:
     """Trace the calls of one `mistralai.Mistral` client and return that client.
 
     Together with `braintrust.auto_instrument()`, in either order and any number of times, a call has one span. A copy
     of the client is traced as well. A resource that the installed `mistralai` does not have is passed over, and one
-    that the client makes when it is asked for is traced then.
+    that the client makes when it is asked for is traced then. With a `mistralai` that is older than what
+    `auto_instrument()` traces, the client is left as it is, with a warning.
 
     Args:
         client: the client.
@@ -122,6 +133,8 @@ def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     Raises:
         TypeError: if `client` has none of the traced resources.
     """
+    if not _is_supported():
+        return client
     made_when_asked_for = getattr(type(client), "_sub_sdk_map", {})
     names = {resource.path.partition(".")[0] for resource in RESOURCES}
     later = {name for name in names if name in made_when_asked_for and name not in vars(client)}
@@ -133,6 +146,16 @@ def wrap_mistral(client: Any, *, llm_spans: bool | None = None) -> Any:
     if later:
         _trace_later(client, llm_spans)
     return client
+
+
+@guarded(fallback=True)
+def _is_supported() -> bool:
+    """Tell whether the installed `mistralai` is in the range that is traced, and warn where it is not."""
+    version = detect_module_version(None, ("mistralai",))
+    is_supported = version_satisfies(version, f">={OLDEST_MISTRALAI}")
+    if not is_supported:
+        _logger.warning("mistralai %s is not traced: %s or newer is needed", version, OLDEST_MISTRALAI)
+    return is_supported
 
 
 @guarded(fallback=False)

@@ -105,6 +105,11 @@ def traced_class(kind: type[Any]) -> type[Any]:
     return own
 
 
+def has_traced_class(kind: type[Any]) -> bool:
+    """Tell whether methods of a class were traced for some of its objects."""
+    return _TRACED_CLASS in vars(kind)
+
+
 def _sdk_class(kind: type[Any]) -> type[Any]:
     """Return the nearest class of Mistral's that a class derives from; itself, where it derives from none."""
     ours = [base for base in kind.__mro__ if base.__module__.partition(".")[0].startswith("mistralai")]

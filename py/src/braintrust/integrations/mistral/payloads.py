@@ -20,7 +20,8 @@ from typing import Any, TypeAlias
 from braintrust.logger import BaseAttachment
 
 from .media import BASE64_KEYS, base64_attachment, bytes_attachment, data_url_attachment
-from .redaction import LONGEST_CACHED_NAME, REDACTED, holds_headers, is_secret_name, is_sensitive_name, redact
+from .redaction import REDACTED, redact
+from .secret_names import LONGEST_CACHED_NAME, holds_headers, is_secret_name, is_sensitive_name
 
 
 Loggable: TypeAlias = "dict[str, Loggable] | list[Loggable] | str | int | float | bool | BaseAttachment | None"

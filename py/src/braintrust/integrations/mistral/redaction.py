@@ -1,84 +1,39 @@
 """What must not be logged: secrets by the names under which they stand, in values and in texts.
 
-A text is searched for the few endings of such names with plain searches, which cost under a nanosecond a character;
-only where a name is found, what stands around it is looked at. So no text costs much, however it was made.
+A text is searched for the few ends of such names, backwards from each sign that may follow one, which costs a few
+nanoseconds a character; only where a name is found, what stands around it is looked at, and only so often. So no text
+costs much, however it was made.
 """
 
 import functools
 import re
+import string
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from .secret_names import holds_headers, is_secret_name, is_sensitive_name
 
 
 REDACTED = "REDACTED"
 
 _REDACTED = REDACTED.encode()
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+# The ends of all names that are looked for in texts.
+_PARAMETER_ENDS = ("sig", "nature", "token", "policy", "secret", "password", "passwd", "ikey", "_key")
+_KEY_ENDS = (*_PARAMETER_ENDS, "auth", "authorization", "headers", "cookie")
+_LONGEST_NAME = 48
 
-_SECRETS = frozenset({"auth", "bearer", "jwt", "oauth", "oauth2", "pwd"})
-_SECRET_ENDINGS = (
-    "authorization",
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "secret",
-    "secrets",
-    "apikey",
-    "apikeys",
-    "accesskey",
-    "encryptionkey",
-    "privatekey",
-    "secretkey",
-    "signingkey",
-    "credential",
-    "credentials",
-    "cookie",
-    "cookies",
-)
-# What makes a token a place in a list, a piece of text or a measure of it.
-_TOKENS_OF_PAGES = frozenset({"continuation", "cursor", "next", "page", "prev", "previous"})
-_TOKENS_OF_TEXT = frozenset(
-    {"audio", "bos", "cls", "eos", "image", "mask", "pad", "sep", "special", "stop", "text", "unk"}
-)
-_TOKENS_COUNTED = frozenset(
-    {
-        "cached",
-        "completion",
-        "each",
-        "end",
-        "first",
-        "input",
-        "last",
-        "max",
-        "min",
-        "new",
-        "num",
-        "output",
-        "per",
-        "prompt",
-        "start",
-    }
-)
-_NO_SECRET_TOKENS = _TOKENS_OF_PAGES | _TOKENS_OF_TEXT | _TOKENS_COUNTED
-LONGEST_CACHED_NAME = 64
-"""Of longer names nothing is remembered: they may be anybody's text."""
 
-# The ends of all names that are looked for in texts, each with what may begin an equal sign or end a key.
-_PARAMETER_ENDS = (
-    b"sig=",
-    b"nature=",
-    b"token=",
-    b"policy=",
-    b"secret=",
-    b"password=",
-    b"passwd=",
-    b"ikey=",
-    b"_key=",
-)
-_KEY_ENDS = (*_PARAMETER_ENDS, b"auth=", b"authorization=", b"headers=", b"cookie=")
-_LONGEST_END = max(map(len, _KEY_ENDS))
-_MARK_AFTER_NAME = re.compile(rb"=(?<=%b)" % b"|".join(sorted({end[-4:] for end in _KEY_ENDS})))
+def _read_backwards(ends: tuple[str, ...]) -> re.Pattern[bytes]:
+    """Return the pattern of an equal sign and a name, backwards, with a group where a separator is before the name."""
+    # By their last letters: what ends in none of them is passed over at once.
+    last_letters = sorted({end[-1] for end in ends})
+    tree = (f"{last}(?:{'|'.join(end[-2::-1] for end in ends if end[-1] == last)})" for last in last_letters)
+    pattern = rf"=(?:{'|'.join(tree)})([a-z0-9_]{{0,{_LONGEST_NAME}}}(?:(?=[?&;#=])|\Z))?"
+    return re.compile(pattern.encode())
+
+
+_PARAMETER, _KEY = _read_backwards(_PARAMETER_ENDS), _read_backwards(_KEY_ENDS)
 
 
 def _search_table() -> bytes:
@@ -91,23 +46,33 @@ def _search_table() -> bytes:
 
 
 _SEARCHED = _search_table()
+# An entity has no sign of its own that nothing else begins with.
+_ENTITIES = tuple((entity, b"=".ljust(len(entity), b";")) for entity in (b"&#61;", b"&#x3d;", b"&equals;"))
+_BLOCK = 8 * 1024
+_QUOTES = b"\"'"
 
-_NAME_LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-_LONGEST_NAME = 48
-_SEPARATORS = b"?&;#\"'"
+
+def _value_table() -> bytes:
+    """Return the table that makes a space of all that the value of a parameter does not have."""
+    letters = string.ascii_letters + string.digits + "_%+/=~*.:$!@\\-"
+    return bytes(sign if chr(sign) in letters else ord(" ") for sign in range(256))
+
+
+_VALUES = _value_table()
+_LONGEST_VALUE = 4096
+
 # Escaped once or several times: results of tools are JSON inside JSON, and links carry links.
 _ESCAPED_SEPARATOR = {
     ord("\\"): re.compile(rb"u00(?:26|3[fb]|23)", re.IGNORECASE),
     ord("%"): re.compile(rb"(?:25)*(?:26|3[fb]|23|5cu00(?:26|3[fb]|23))", re.IGNORECASE),
 }
 _EQUAL_SIGN = re.compile(rb"=|(?:\\+|%(?:25)*5c)u003d|%(?:25)*3d|&(?:#61|#x3d|equals);", re.IGNORECASE)
-_PARAMETER_VALUE = re.compile(rb"[\w%+/=~*.:$!@\\-]+")
+_ESCAPED_END = re.compile(rb"%(?:25)*2[236]")
 _END_AFTER_BACKSLASHES = re.compile(rb"\\(?!\\|/|u00(?:2[bdfBDF]|3[dD]|5[fF]|7[eE]|25))")
-_ESCAPED_ENDS = tuple(tuple(b"%" + b"25" * level + end for end in (b"26", b"22", b"23")) for level in range(4))
-_LIKELY_LENGTHS = (256, 4096)
 _BASE64_OF_JSON = re.compile(rb"e[yw][\w+/=~-]{6}")
 
 _KEY_END = re.compile(rb"(\\*[\"'])\s{0,100}:\s{0,100}")
+_SHORT_TEXT = re.compile(rb"(\\*[\"'])([^\"'\\]{1,1000})\1(?!\s*,\s*\\*\"logprob)")
 _QUOTE = re.compile(rb"(\\*)([\"'])")
 _SCALAR = re.compile(rb"(?!(?:null|true|false)\b)[\w.+-]+")
 _LOGPROB = re.compile(rb"\s*,\s*\\*\"logprob")
@@ -122,63 +87,45 @@ _PERCENT_PASSWORD = (
     rf"%(?:25)*2[Ff][^%@{_HOST_END}]{{0,200}}%(?:25)*3[Aa])"
     rf"(?:[^%@&{_HOST_END}]|%(?!(?:25)*(?:2[Ff]|40))){{1,200}}(?=%(?:25)*40)"
 )
-# By what each begins with, which is searched for first. The password goes up to the last "@" of the host's part.
+# Of a user without a password, only what looks like a token is one.
+_USER = rf"[^@:{_HOST_END}]{{0,255}}:"
+_TOKEN = r"(?=[A-Za-z_-]{0,100}\d)[\w-]{16,255}"
+_PASSWORD = rf"(?:({_USER})[^{_HOST_END}]+|{_TOKEN})(@)"
+_JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}]*|{_TOKEN})(@|\\+u0040)"
+# By what each begins and ends with, which is searched for first. It goes up to the last "@" of the host's part.
 _PASSWORDS = (
-    ("://", re.compile(rf"(://[^@:{_HOST_END}]*:)[^{_HOST_END}]+@"), "@"),
-    (":\\", re.compile(rf"(:\\+/\\+/[^@:{_HOST_END}]*:)[^{_HOST_END}]+@"), "@"),
-    ("2F%", re.compile(rf"(2F{_PERCENT_PASSWORD}"), ""),
-    ("2f%", re.compile(rf"(2f{_PERCENT_PASSWORD}"), ""),
+    ("://", "u0040", re.compile(rf"(://){_JSON_PASSWORD}")),
+    (":\\", "u0040", re.compile(rf"(:\\+/\\+/){_JSON_PASSWORD}")),
+    ("://", "@", re.compile(rf"(://){_PASSWORD}")),
+    (":\\", "@", re.compile(rf"(:\\+/\\+/){_PASSWORD}")),
+    ("2F%", "40", re.compile(rf"(2F)({_PERCENT_PASSWORD}()")),
+    ("2f%", "40", re.compile(rf"(2f)({_PERCENT_PASSWORD}()")),
 )
+
+# Where it begins and ends, and what to write there.
+_Secret: TypeAlias = tuple[int, int, bytes]
 
 _CERTAINLY_FEW = 200
 _CHARACTERS_PER_SECRET = 512
-_CHARACTERS_PER_MARK = 8
-_CHARACTERS_PER_URL = 8
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell whether what stands under a name, a key or a header, lets whoever has it act for somebody.
-
-    Names are compared by their words, in whatever case and however written: `client_secret`, `X-Api-Key`,
-    `accessToken`. Of tokens, counts (`max_tokens`), places (`page_token`) and pieces of text (`eos_token`) are none.
-    """
-    return _is_secret(name) if len(name) <= LONGEST_CACHED_NAME else _is_secret.__wrapped__(name)
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_secret(name: str) -> bool:
-    words = [word.lower() for word in _WORD.findall(name[-LONGEST_CACHED_NAME:])]
-    joined = "".join(words)
-    if joined in _SECRETS or joined.endswith(_SECRET_ENDINGS):
-        return True
-    return bool(words) and joined.endswith("token") and not _NO_SECRET_TOKENS.intersection(words[-2:-1])
-
-
-@functools.lru_cache(maxsize=1024)
-def is_sensitive_name(name: str) -> bool:
-    """Tell whether a name, of no more than `LONGEST_CACHED_NAME` letters, is a secret's or that of HTTP headers."""
-    return holds_headers(name) or is_secret_name(name)
-
-
-def holds_headers(name: str) -> bool:
-    """Tell whether a name is that of HTTP headers."""
-    return name[-7:].lower() == "headers"
+_NAMES_PER_SECRET = 4
+_CHARACTERS_PER_MARK = 5
+_CHARACTERS_PER_URL = 24
 
 
 def redact(text: str, *, keys: bool = False) -> str:
     """Return `text` with `REDACTED` in the place of secrets, and all else as it is.
 
     - Parameters of URLs, however escaped: signatures, and what stands under a secret name.
-    - Passwords in URLs.
+    - Passwords in URLs, and tokens in their place.
     - In a text that is JSON, in others with `keys`: what stands under a key with a secret name, and HTTP headers.
 
     A text that holds more secrets than any that is not made for it is cut off, and says so.
     """
-    if "@" in text or ("%" in text and "40" in text):
+    if "@" in text or ("40" in text and ("%" in text or "\\" in text)):
         text = _without_passwords(text)
     keys = keys or _begins_like_json(text)
     if keys or "=" in text or "%" in text or "\\" in text or "&" in text:
-        return _without_named_secrets(text, keys)
+        return _Text(text, keys).without_secrets()
     return text
 
 
@@ -188,38 +135,15 @@ def _begins_like_json(text: str) -> bool:
 
 
 def _without_passwords(text: str) -> str:
-    for start, password, at_sign in _PASSWORDS:
-        if start[1] in text and start in text:
-            urls = text.count(start)
-            if urls > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL or min(
-                urls, text.count(at_sign)
-            ) > _most_secrets(len(text)):
+    most = _most_secrets(len(text))
+    for start, at_sign, password in _PASSWORDS:
+        if start[1] in text and at_sign in text and start in text:
+            if text.count(start) > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL:
                 return _left_out(len(text))
-            text = password.sub(rf"\1{REDACTED}{at_sign}", text)
+            text, count = password.subn(rf"\1\2{REDACTED}\3", text, most + 1)
+            if count > most:
+                return _left_out(len(text))
     return text
-
-
-def _without_named_secrets(text: str, keys: bool) -> str:
-    data = text.encode("utf-8", "surrogatepass")
-    most = _most_secrets(len(data))
-    pieces: list[bytes] = []
-    done = candidates = 0
-    for position in _name_ends(data, _KEY_ENDS if keys else _PARAMETER_ENDS, most):
-        if position < done:
-            continue
-        candidates += 1
-        if candidates > most:
-            pieces.append(_left_out(len(data) - done).encode())
-            done = len(data)
-            break
-        secret = _secret_at(data, position, keys)
-        if secret is not None:
-            start, end, replacement = secret
-            pieces += data[done:start], replacement
-            done = end
-    if not pieces:
-        return text
-    return b"".join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
 
 
 def _most_secrets(length: int) -> int:
@@ -231,59 +155,128 @@ def _left_out(length: int) -> str:
     return f"<{length} characters with too many secrets>"
 
 
-def _name_ends(data: bytes, ends: tuple[bytes, ...], most: int) -> list[int]:
-    """Return the positions after what may be secret names, in order; of too many, more than `most`."""
-    searched = data.translate(_SEARCHED)
-    if b"&" in data:
-        # An entity has no sign of its own that nothing else begins with.
-        for entity in (b"&#61;", b"&#x3d;", b"&equals;"):
-            searched = searched.replace(entity, b"=".ljust(len(entity)))
-    found: list[int] = []
-    if searched.count(b"=") <= len(searched) // _CHARACTERS_PER_MARK:
-        for mark in _MARK_AFTER_NAME.finditer(searched):
-            if searched.endswith(ends, max(0, mark.start() - _LONGEST_END), mark.end()):
-                found.append(mark.start())
-                if len(found) > most:
-                    break
-        return found
-    for end in ends:
-        position = searched.find(end)
-        count = 0
-        while position >= 0 and count <= most:
-            found.append(position + len(end) - 1)
-            count += 1
-            position = searched.find(end, position + len(end))
-    return sorted(found)
+class _Text:
+    """A text that is searched for the names of secrets.
 
+    Args:
+        text: the text.
+        keys: whether to look for the keys of JSON as well, and not only for parameters of URLs.
+    """
 
-def _secret_at(data: bytes, position: int, keys: bool) -> tuple[int, int, bytes] | None:
-    """Return where the secret stands whose name ends at `position`, and what to write there; `None` of no secret."""
-    before = data[max(0, position - _LONGEST_NAME) : position]
-    name = before[len(before.rstrip(_NAME_LETTERS)) :]
-    start = position - len(name)
-    separator = data[start - 1] if start else ord("?")
-    if separator in _ESCAPED_SEPARATOR:
-        escaped = _ESCAPED_SEPARATOR[separator].match(name)
-        if escaped is None:
+    def __init__(self, text: str, keys: bool) -> None:
+        self._text, self._keys = text, keys
+        self._data = text.encode("utf-8", "surrogatepass")
+        self._searched = self._data.translate(_SEARCHED)
+        if b"&" in self._data and b";" in self._data:
+            for entity, sign in _ENTITIES:
+                self._searched = self._searched.replace(entity, sign)
+        self._backwards = self._searched[::-1]
+        self._name, self._ends = (_KEY, _KEY_ENDS) if keys else (_PARAMETER, _PARAMETER_ENDS)
+
+    @functools.cached_property
+    def _values(self) -> bytes:
+        return self._data.translate(_VALUES) + b" "
+
+    def without_secrets(self) -> str:
+        """Return the text with what stands under a secret name redacted."""
+        pieces: list[bytes] = []
+        done = 0
+        for start, end, replacement in self._secrets():
+            pieces += self._data[done:start], replacement
+            done = end
+        if not pieces:
+            return self._text
+        return b"".join([*pieces, self._data[done:]]).decode("utf-8", "surrogatepass")
+
+    def _secrets(self) -> Iterator[_Secret]:
+        """Yield the secrets in their order."""
+        length = len(self._data)
+        most = _most_secrets(length)
+        done = names = candidates = 0
+        for low in range(0, length, _BLOCK):
+            if low + _BLOCK <= done:
+                continue
+            for start, end in self._names_in_block(low):
+                if end < done:
+                    continue
+                names += 1
+                candidates += start is not None
+                if candidates > most or names > most * _NAMES_PER_SECRET:
+                    yield done, length, _left_out(length - done).encode()
+                    return
+                secret = None if start is None else self._secret_under(start, end)
+                if secret is not None:
+                    yield secret
+                    done = secret[1]
+
+    def _names_in_block(self, low: int) -> list[tuple[int | None, int]]:
+        """Return where each name begins and ends, in order; it begins nowhere if no separator is before it."""
+        length = len(self._data)
+        high, overlap = min(low + _BLOCK, length), min(length, length - low + 2 * _LONGEST_NAME)
+        if self._searched.count(b"=", low, high) <= _BLOCK // _CHARACTERS_PER_MARK:
+            found = [*self._name.finditer(self._backwards, length - high, overlap)]
+        else:
+            signs = [length - 1 - sign for sign in self._signs(low, high)]
+            found = [name for sign in signs if (name := self._name.match(self._backwards, sign, overlap))]
+        return [
+            (length - name.end() if name.lastindex else None, length - 1 - name.start())
+            for name in reversed(found)
+            if name.start() < length - low
+        ]
+
+    def _signs(self, low: int, high: int) -> list[int]:
+        """Return the equal signs after names, backwards: where there are many signs, faster than by the pattern."""
+        signs: list[int] = []
+        for name in self._ends:
+            end = f"{name}=".encode()
+            position = self._searched.find(end, max(0, low - _LONGEST_NAME), high)
+            while position >= 0:
+                position += len(end)
+                signs.append(position - 1)
+                position = self._searched.find(end, position, high)
+        return sorted(signs, reverse=True)
+
+    def _secret_under(self, start: int, end: int) -> _Secret | None:
+        """Return what stands under the name that begins and ends there, if that is a secret."""
+        name = self._data[start:end]
+        separator = self._data[start - 1] if start else ord("?")
+        if separator in _ESCAPED_SEPARATOR:
+            escaped = _ESCAPED_SEPARATOR[separator].match(name)
+            if escaped is None:
+                return None
+            name = name[escaped.end() :]
+        elif separator == ord("="):
             return None
-        name = name[escaped.end() :]
-    elif separator not in _SEPARATORS:
-        return None
-    if data[position] == ord("="):
-        return _parameter(data, name, position + 1)
-    sign = _EQUAL_SIGN.match(data, position)
-    if sign is not None:
-        return _parameter(data, name, sign.end())
-    return _value_of_key(data, name.decode(), position) if keys and separator in b"\"'" else None
+        mark = self._data[end]
+        if mark == ord("="):
+            return self._parameter(name, end + 1)
+        if mark not in _QUOTES:
+            sign = _EQUAL_SIGN.match(self._data, end)
+            if sign is not None:
+                return self._parameter(name, sign.end())
+        return _value_of_key(self._data, name, end) if self._keys and separator in _QUOTES else None
 
+    def _parameter(self, name: bytes, start: int) -> _Secret | None:
+        # CloudFront's policy is JSON in base64, and another's a word.
+        is_policy = name.lower() == b"policy" and _BASE64_OF_JSON.match(self._data, start)
+        if not is_policy and not _is_secret_parameter(name):
+            return None
+        end = self._value_end(start)
+        return (start, end, _REDACTED) if end > start else None
 
-def _parameter(data: bytes, name: bytes, start: int) -> tuple[int, int, bytes] | None:
-    # CloudFront's policy is JSON in base64, and another's a word.
-    is_policy = name.lower() == b"policy" and _BASE64_OF_JSON.match(data, start) is not None
-    if not is_policy and not _is_secret_parameter(name):
-        return None
-    end = _value_end(data, start)
-    return (start, end, _REDACTED) if end > start else None
+    def _value_end(self, start: int) -> int:
+        """Return where the value of a URL's parameter ends; what is escaped itself may be followed by others so."""
+        end = self._values.find(b" ", start, start + _LONGEST_VALUE)
+        if end < 0:
+            # No signature is that long.
+            return self._values.find(b" ", start)
+        if self._data.find(b"%", start, end) >= 0:
+            escaped = _ESCAPED_END.search(self._data, start, end)
+            end = escaped.start() if escaped else end
+        if self._data.find(b"\\", start, end) >= 0:
+            ending = _END_AFTER_BACKSLASHES.search(self._data, start, end)
+            end = start + len(self._data[start : ending.start() if ending else end].rstrip(b"\\"))
+        return end
 
 
 @functools.lru_cache(maxsize=256)
@@ -292,31 +285,15 @@ def _is_secret_parameter(name: bytes) -> bool:
     return small == b"sig" or small.endswith(b"signature") or name == b"Policy" or is_secret_name(name.decode())
 
 
-def _value_end(data: bytes, start: int) -> int:
-    """Return where the value of a URL's parameter ends; what is escaped itself may be followed by others so."""
-    for length in _LIKELY_LENGTHS:
-        value = _PARAMETER_VALUE.match(data, start, start + length)
-        run_end = end = value.end() if value else start
-        if data.find(b"%", start, end) >= 0:
-            for ends in _ESCAPED_ENDS if data.find(b"%25", start, end) >= 0 else _ESCAPED_ENDS[:1]:
-                for escaped in ends:
-                    position = data.find(escaped, start, end)
-                    end = position if position >= 0 else end
-        if data.find(b"\\", start, end) >= 0:
-            ending = _END_AFTER_BACKSLASHES.search(data, start, end)
-            end = start + len(data[start : ending.start() if ending else end].rstrip(b"\\"))
-        if run_end < start + length or end < run_end:
-            return end
-    # No signature is that long.
-    value = _PARAMETER_VALUE.match(data, start)
-    return value.end() if value else start
-
-
-def _value_of_key(data: bytes, name: str, position: int) -> tuple[int, int, bytes] | None:
-    key_end = _KEY_END.match(data, position)
-    if key_end is None or not (is_secret_name(name) or holds_headers(name)):
+def _value_of_key(data: bytes, name: bytes, name_end: int) -> _Secret | None:
+    """Return what stands under a key of JSON, if that is a secret."""
+    key_end = _KEY_END.match(data, name_end)
+    if key_end is None or not is_sensitive_name(name.decode()):
         return None
     start, quote = key_end.end(), key_end[1]
+    opening = _QUOTE.match(data, start)
+    if opening:
+        return _quoted_secret(data, opening)
     replacement = quote + _REDACTED + quote
     first = data[start : start + 1]
     if first == b"{":
@@ -324,16 +301,20 @@ def _value_of_key(data: bytes, name: str, position: int) -> tuple[int, int, byte
         return None if is_schema else (start, _after(data, b"}", start), replacement)
     if first == b"[":
         # Headers in a list are a table's, or have keys or places of their own.
-        return None if holds_headers(name) else (start, _after(data, b"]", start), replacement)
-    opening = _QUOTE.match(data, start)
-    if opening is None:
-        scalar = _SCALAR.match(data, start)
-        return (*scalar.span(), replacement) if scalar else None
+        return None if holds_headers(name.decode()) else (start, _after(data, b"]", start), replacement)
+    scalar = _SCALAR.match(data, start)
+    return (*scalar.span(), replacement) if scalar else None
+
+
+def _quoted_secret(data: bytes, opening: re.Match[bytes]) -> _Secret | None:
+    text = _SHORT_TEXT.match(data, opening.start())
+    if text:
+        return (*text.span(2), _REDACTED)
     end = _string_end(data, opening.end(), opening[2], len(opening[1]))
     if end == opening.end() + len(opening[0]) or _LOGPROB.match(data, end):
         # It is empty, or a piece of text with its probability.
         return None
-    return start, end, opening[0] + _REDACTED + opening[0]
+    return opening.start(), end, opening[0] + _REDACTED + opening[0]
 
 
 def _after(data: bytes, sign: bytes, start: int) -> int:

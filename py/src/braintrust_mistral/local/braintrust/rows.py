@@ -1,7 +1,6 @@
 """Rows as the SDK sends them, put together to spans as the backend does it."""
 
 from collections.abc import Iterable
-from copy import deepcopy
 
 from braintrust_mistral.local.mistral.answers import Json
 
@@ -13,10 +12,11 @@ _CREATED_ONCE = {"created", "span_id", "root_span_id", "span_parents", "_parent_
 def spans_of(rows: Iterable[Json]) -> list[Json]:
     """Return the spans of these rows, in the order in which their first rows arrived; the rows stay as they are.
 
-    A row with `_is_merge` is merged in depth into what its id has so far; another row replaces it.
+    A row with `_is_merge` is merged in depth into what its id has so far; another row replaces it. What is in a span
+    may be what is in a row: to read, not to change.
     """
     spans: dict[str, Json] = {}
-    for row in deepcopy(list(rows)):
+    for row in rows:
         spans[row["id"]] = with_row(spans.get(row["id"]), row)
     return list(spans.values())
 

@@ -19,6 +19,7 @@ from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
 from braintrust_mistral.local.braintrust.totals import mean_scores
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.page.routes import Kept, page_routes
 from braintrust_mistral.local.sdk import ORGANIZATION, forget_login
 from braintrust_mistral.local.server import LocalServer, until_gone
 
@@ -48,7 +49,8 @@ class LocalBraintrust(LocalServer):
 
     Any API key logs in, unless there is one of its own. Projects and experiments come into being when they are named.
     Setting `outage` puts it out of order, until that is `None` again: then the requests that were held are answered,
-    and those that came in silence are not. Before `start()` it takes connections and says nothing.
+    and those that came in silence are not. Before `start()` it takes connections and says nothing. Its `page_url` in a
+    browser is the page of its traces.
 
     Args:
         port: 0 takes a free one.
@@ -148,6 +150,7 @@ class LocalBraintrust(LocalServer):
             Route("/attachment", self._sign_upload, methods=["POST"]),
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
+            *page_routes(self._kept, self.attachments.get),
         ]
 
     def _around(self, app: ASGIApp) -> ASGIApp:
@@ -178,6 +181,9 @@ class LocalBraintrust(LocalServer):
             await response(scope, receive, send)
 
         return serve
+
+    def _kept(self) -> Kept:
+        return self.store.snapshot()
 
     def _suffering(self, app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:

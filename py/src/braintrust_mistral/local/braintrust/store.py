@@ -91,11 +91,16 @@ class TraceStore:
 
     def rows(self) -> list[Json]:
         """Return the rows that are kept, in the order in which they arrived."""
+        return self.snapshot()[0]
+
+    def snapshot(self) -> tuple[list[Json], int]:
+        """Return the rows that are kept, in the order in which they arrived, and how many have arrived."""
         with self._lock:
+            arrived = self.arrived
             numbered = [
                 row for record in self._records.values() for span in record.spans.values() for row in span.rows
             ]
-        return [row for _, row in sorted(numbered, key=lambda row: row[0])]
+        return [row for _, row in sorted(numbered, key=lambda row: row[0])], arrived
 
     def spans(self) -> list[Json]:
         """Return the spans that are kept, in the order in which their first rows arrived."""

@@ -16,6 +16,7 @@ from ..faults import guarded, report_fault
 from ..operations import INSTRUMENTATION, Child, Outcome, Request
 from . import handover
 from .alignment import align
+from .counting import framework_that_counts, without_count
 from .pending import PendingToolCall, add_pending, update_tool_call
 
 
@@ -41,7 +42,7 @@ class CallSpan:
     A forked child has copies of its parent's spans, which only the parent closes.
     """
 
-    __slots__ = ("_closing", "_end", "_process", "_span", "_start", "_started")
+    __slots__ = ("_closing", "_counted_by", "_end", "_is_stream", "_process", "_span", "_start", "_started")
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         handover.prepare()
@@ -51,6 +52,8 @@ class CallSpan:
         self._closing = threading.Lock()
         self._process = os.getpid()
         self._end: float | None = None
+        self._is_stream = bool(request.metadata.get("stream"))
+        self._counted_by = framework_that_counts(request.metadata.get("model"))
         self._span = start_span(
             name=name,
             type=span_type,
@@ -132,6 +135,8 @@ class CallSpan:
         is_logged = False
         try:
             outcome = _read(read_outcome)
+            if self._counted_by is not None:
+                outcome = without_count(outcome, self._counted_by, self._is_stream)
             seconds = None if first_output is None else first_output - self._started
             if outcome.children:
                 self._log_children(outcome, end, seconds)

@@ -1,0 +1,124 @@
+"""What the page gets of rows: each span with what its tree needs, and each trace with its totals and its thread.
+
+    {"traces": [{"id": …, "totals": {…}, "thread": [[<id of a span>, "input" or "output", <index there>], …]}],
+     "spans": [{"id": …, "trace": …, "name": …, "start": …, "end": …, …, "row": <the span as it was logged>}]}
+
+A row may hold anything anywhere. What the page computes with is of the right type here, or missing; `row` is shown.
+"""
+
+import json
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from braintrust_mistral.local.braintrust.rows import spans_of
+from braintrust_mistral.local.braintrust.thread import said_in
+from braintrust_mistral.local.braintrust.totals import is_llm, totals_of
+from braintrust_mistral.local.braintrust.traces import Trace, traces_of
+from braintrust_mistral.local.mistral.answers import Json
+
+
+SHOWN_TYPES = frozenset(
+    {
+        *(f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "avif", "bmp")),
+        *(f"audio/{name}" for name in ("mpeg", "mp3", "mp4", "wav", "x-wav", "wave", "ogg", "webm", "flac", "aac")),
+        "application/pdf",
+        "text/plain",
+    }
+)
+"""The types of attachments that a browser gets to show; none of them runs anything."""
+
+_LONGEST_EXACT_INTEGER = 15
+"""How many digits a browser's numbers hold in any case."""
+
+
+def data_of(rows: Iterable[Json]) -> Json:
+    """Return all traces of these rows."""
+    return _data(traces_of(spans_of(rows)))
+
+
+def data_since(rows: Sequence[Json], seen: int) -> Json:
+    """Return the traces that came or changed after the first `seen` rows, with the spans that did.
+
+    `kept` has the ids of all traces: a page forgets the others.
+    """
+    changed = {row["id"] for row in rows[seen:]}
+    traces = {row["id"]: row.get("root_span_id") or row["id"] for row in reversed(rows)}
+    concerned = {traces[span_id] for span_id in changed}
+    of_concern = spans_of(row for row in rows if traces[row["id"]] in concerned)
+    return {**_data(traces_of(of_concern), changed), "kept": list(set(traces.values()))}
+
+
+def to_browser_json(value: Any) -> str:
+    """Return JSON that a browser reads as it was meant, also inside of a script element.
+
+    Integers that its numbers would round, and what is no number in JSON (NaN, Infinity), become strings.
+    """
+    exact: Any = json.loads(
+        json.dumps(value),
+        parse_int=lambda digits: digits if len(digits) > _LONGEST_EXACT_INTEGER else int(digits),
+        parse_constant=str,
+    )
+    text = json.dumps(exact, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _data(traces: Iterable[Trace], only: Collection[str] | None = None) -> Json:
+    """Return these traces, with all of their spans or only with those of these ids."""
+    data: Json = {"traces": [], "spans": []}
+    for trace in traces:
+        spans = [_orderly(span) for span in trace.spans]
+        thread = [(said.span["id"], said.field, said.position) for said in said_in(spans)]
+        data["traces"].append({"id": trace.root_span_id, "totals": _totals(spans), "thread": thread})
+        data["spans"] += [
+            _node(trace.root_span_id, span, row)
+            for span, row in zip(spans, trace.spans, strict=True)
+            if only is None or row["id"] in only
+        ]
+    return data
+
+
+def _totals(spans: Sequence[Json]) -> Json:
+    return {**totals_of(spans)._asdict(), "llm_calls": sum(map(is_llm, spans))}
+
+
+def _node(trace: str, span: Json, row: Json) -> Json:
+    attributes, metrics = span["span_attributes"], span["metrics"]
+    return {
+        "id": span["id"],
+        "trace": trace,
+        "span_id": span.get("span_id") or span["id"],
+        "parents": span["span_parents"],
+        "name": str(attributes.get("name") or "unnamed"),
+        "type": str(attributes.get("type") or "none"),
+        "start": metrics.get("start"),
+        "end": metrics.get("end"),
+        "first_token": metrics.get("time_to_first_token"),
+        "tokens": metrics.get("tokens"),
+        "order": attributes["exec_counter"],
+        "failed": bool(span.get("error")),
+        "row": row,
+    }
+
+
+def _orderly(row: Json) -> Json:
+    """Return a span of which the fields that are computed with have the types that they should have."""
+    attributes = _dict(row.get("span_attributes"))
+    metrics = _dict(row.get("metrics"))
+    parents = row.get("span_parents")
+    counter = attributes.get("exec_counter")
+    return {
+        **row,
+        "span_attributes": {**attributes, "exec_counter": counter if _is_number(counter) else 0},
+        "span_parents": [str(parent) for parent in parents] if isinstance(parents, list) else [],
+        "metadata": _dict(row.get("metadata")),
+        "metrics": {name: value for name, value in metrics.items() if _is_number(value)},
+    }
+
+
+def _dict(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
