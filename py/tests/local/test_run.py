@@ -12,10 +12,12 @@ from pathlib import Path
 
 import braintrust
 import pytest
+import requests
 from braintrust.integrations.base import BaseIntegration
 
 from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.startup import LIBRARIES
+from tests.conftest import wait_until
 from tests.helpers.traced import LOGS, RUN, Traced
 
 
@@ -275,6 +277,40 @@ def test_a_trace_can_be_sent_to_a_colleague(traced: Traced) -> None:
 def show(traced: Traced, name: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "braintrust_mistral", "show", "--details", name]
     return subprocess.run(command, cwd=traced.folder, capture_output=True, text=True, check=False)
+
+
+def test_the_page_is_one_file(traced: Traced) -> None:
+    ran = traced.run("--html", "trace.html", traced.write(LOGS))
+    assert "trace.html is written" in ran.stderr
+    page = (traced.folder / "trace.html").read_text()
+    assert '"name":"job"' in page
+    ran = traced.run("--html", "no/such/folder", traced.write(LOGS))
+    assert (ran.returncode, "no/such/folder is not complete: No such file or directory" in ran.stderr) == (0, True)
+
+
+def test_the_page_opens_while_the_program_runs_and_stays_until_it_is_left(traced: Traced) -> None:
+    browser = traced.folder / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened.part && mv opened.part opened\n')
+    browser.chmod(0o755)
+    process = traced.start("--open", traced.write(LOGS + "span.flush(); input()"), BROWSER=f"{browser} %s")
+    opened = traced.folder / "opened"
+    wait_until(opened.exists)
+    url = opened.read_text().strip()
+    with requests.Session() as visitor:
+        assert "<html" in visitor.get(url, timeout=10).text
+        rows = f"{url.split('/?')[0]}/page/rows"
+        assert requests.get(rows, timeout=10).status_code == 401
+        wait_until(lambda: "job" in visitor.get(rows, timeout=10).text)
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        while f"The page stays at {url}" not in process.stderr.readline():
+            assert process.poll() is None
+        assert "job" in visitor.get(rows, timeout=10).text
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 GROWS = """

@@ -25,12 +25,16 @@ class Program:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.is_to_stop = False
+        """Whether the terminal has stopped the program for a while, as Ctrl-Z does, and `stop` is to be called."""
         self._before: dict[int, Any] = {}
         self._process = subprocess.Popen(command, env=environment)
         for number in _FORWARDED:
             # What is ignored here, as below nohup, is ignored there as well.
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._forward)
+        if hasattr(signal, "SIGTSTP"):
+            self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._on_stop)
 
     def wait(self, seconds: float) -> int | None:
         """Wait for the end, but no longer than that, and return the exit status: -n where signal n was the end."""
@@ -42,6 +46,16 @@ class Program:
             signal.signal(number, handler)
         self._before = {}
         return status
+
+    def stop(self) -> None:
+        """Stop this process too, until it is told to continue."""
+        self.is_to_stop = False
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._on_stop)
+
+    def _on_stop(self, *_: object) -> None:
+        self.is_to_stop = True
 
     def _forward(self, number: int, _: FrameType | None) -> None:
         # Keys send their signals to all that runs in the foreground, and so to the program itself.

@@ -5,6 +5,8 @@ may end in any way, and what it logged until then is here.
 """
 
 import json
+import logging
+import math
 import os
 import secrets
 import sys
@@ -28,6 +30,8 @@ from braintrust_mistral.local.screen import Screen
 from braintrust_mistral.local.server import LocalServer
 from braintrust_mistral.local.startup import Settings
 
+
+_logger = logging.getLogger(__name__)
 
 TICK = 0.1
 """How often to look for what is new, in seconds."""
@@ -88,9 +92,13 @@ def run(command: Sequence[str], options: Options) -> int:
             screen.say(f"{command[0]}: {error.strerror}")
             return 127 if isinstance(error, FileNotFoundError) else 126
         if options.open:
-            webbrowser.open(braintrust.page_url)
+            _open(braintrust.page_url, screen)
         progress = _Progress(braintrust, screen, options)
         while (status := program.wait(TICK)) is None:
+            if program.is_to_stop:
+                # The terminal is the shell's for a while.
+                screen.clear()
+                program.stop()
             progress.update()
         progress.finish()
         if rows is not None:
@@ -115,10 +123,20 @@ class _Progress:
         self._pause = 0.0
 
     def update(self) -> None:
-        """Show the traces that have ended, and below them those that go on."""
+        """Show the traces that have ended, and below them those that go on; a fault in that is not the program's."""
         if self._options.quiet or time.monotonic() < self._pause:
             return
         began = time.monotonic()
+        try:
+            self._show()
+        except Exception:
+            _logger.exception("Drawing the traces failed; the program goes on, and they are drawn when it has ended")
+            self._pause = math.inf
+            return
+        # However large the traces are, drawing them takes a tenth of the time.
+        self._pause = time.monotonic() + 9 * (time.monotonic() - began)
+
+    def _show(self) -> None:
         for trace in self._store.take_ended():
             self._say(trace)
         if self._screen.lines_to_change:
@@ -127,8 +145,6 @@ class _Progress:
                 self._screen.change(Text("\n\n").join(map(self._drawn, goes_on[-3:])))
             else:
                 self._screen.clear()
-        # However large the traces are, drawing them takes a tenth of the time.
-        self._pause = time.monotonic() + 9 * (time.monotonic() - began)
 
     def finish(self) -> None:
         """Show the rest, and what all traces add up to."""
@@ -160,6 +176,13 @@ class _Progress:
 def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:
     api_key = secrets.token_urlsafe(24)
     return LocalBraintrust(port=port, api_key=api_key, on_rows=rows.add if rows is not None else None)
+
+
+def _open(url: str, screen: Screen) -> None:
+    # Elsewhere it might be a browser of the terminal, which is the program's.
+    has_windows = sys.platform in ("darwin", "win32") or {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"} & os.environ.keys()
+    if not (has_windows and webbrowser.open(url)):
+        screen.say(f"The page is at {url}")
 
 
 def _mistral() -> LocalServer:

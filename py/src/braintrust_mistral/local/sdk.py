@@ -3,6 +3,7 @@
 Only the SDK's state knows where it is logged in, and it keeps its first login for good.
 """
 
+import logging
 import os
 import sys
 import threading
@@ -16,6 +17,8 @@ from weakref import WeakSet
 from braintrust_mistral.local.braintrust.store import TraceStore
 from braintrust_mistral.local.mistral.answers import Json
 
+
+_logger = logging.getLogger(__name__)
 
 ORGANIZATION = "local"
 LONGEST_FLUSH = 2.0
@@ -86,8 +89,11 @@ def sending_to(url: str, api_key: str) -> Generator[None, None, None]:
     sdk: Any = logger
     state = sdk._state
     background = state._global_bg_logger.get()
-    # What was logged before belongs to where that went.
-    background.flush()
+    try:
+        # What was logged before belongs to where that went.
+        background.flush()
+    except Exception:
+        _logger.warning("What was logged before cannot be sent", exc_info=True)
     adapter, api_conn, login = sdk._http_adapter, background.api_conn, vars(state).get("login")
     before = dict(vars(state))
     _log_out(sdk)
