@@ -23,8 +23,6 @@ from tests.helpers.wire import USAGE, answer, answer_stream, client_of
 
 IS_2 = version("pydantic-ai-slim").startswith("2.")
 USER = {"role": "user", "content": "Is that a fair question?"}
-
-
 MODELS = (MistralModel, FallbackModel, InstrumentedModel, WrapperModel)
 
 

@@ -34,13 +34,9 @@ class Trace:
         braintrust.flush()
         self._service.clear()
 
-    def ours(self) -> list[dict[str, Any]]:
-        """Return the spans of the Mistral integration."""
-        return [span for span in self.spans() if origin_of(span) == OURS]
-
     def calls(self) -> list[dict[str, Any]]:
-        """Return the spans of calls of the Mistral client."""
-        return [span for span in self.ours() if name_of(span).startswith("mistral.")]
+        """Return our spans of calls of the Mistral client."""
+        return [span for span in self.spans() if origin_of(span) == OURS and name_of(span).startswith("mistral.")]
 
     def named(self, name: str) -> list[dict[str, Any]]:
         """Return the spans of this name."""
