@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
+from braintrust_mistral.local.braintrust.rows import orderly
 from braintrust_mistral.local.braintrust.totals import Totals
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.drawing.picture import tree_of
@@ -29,7 +30,7 @@ def summary(count: int, totals: Totals) -> str:
 
 def open_spans(traces: Iterable[Trace]) -> int:
     """Return how many spans of these traces have not ended."""
-    return sum("end" not in (span.get("metrics") or {}) for trace in traces for span in trace.spans)
+    return sum("end" not in orderly(span)["metrics"] for trace in traces for span in trace.spans)
 
 
 def _counted(count: int, noun: str) -> str:

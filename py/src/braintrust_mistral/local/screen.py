@@ -95,8 +95,9 @@ class Screen:
 
     def _write(self, text: str) -> None:
         # Whoever reads it may be gone.
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
+        with contextlib.suppress(OSError):
+            encoding = self._stream.encoding
+            self._stream.write(text.encode(encoding, "replace").decode(encoding))
             self._stream.flush()
 
 

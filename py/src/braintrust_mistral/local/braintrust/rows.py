@@ -1,6 +1,8 @@
 """Rows as the SDK sends them, put together to spans as the backend does it."""
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
 from braintrust_mistral.local.mistral.answers import Json
 
@@ -28,6 +30,32 @@ def with_row(span: Json | None, row: Json) -> Json:
         return later
     later = {key: value for key, value in later.items() if key not in _CREATED_ONCE}
     return _merged(span, later) | _tags(span, later)
+
+
+def orderly(span: Json) -> Json:
+    """Return a span of which the fields that are computed with have the types that they should have, or are empty.
+
+    A row may hold anything anywhere.
+    """
+    attributes, metrics, scores = (_dict(span.get(field)) for field in ("span_attributes", "metrics", "scores"))
+    parents = span.get("span_parents")
+    counter = attributes.get("exec_counter")
+    return {
+        **span,
+        "span_attributes": {**attributes, "exec_counter": counter if _is_number(counter) else 0},
+        "span_parents": [str(parent) for parent in parents] if isinstance(parents, list) else [],
+        "metadata": _dict(span.get("metadata")),
+        "metrics": {name: value for name, value in metrics.items() if _is_number(value)},
+        "scores": {name: score for name, score in scores.items() if _is_number(score)},
+    }
+
+
+def _dict(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _merged(before: Json, later: Json) -> Json:

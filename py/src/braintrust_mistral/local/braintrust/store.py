@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from braintrust_mistral.local.braintrust.rows import with_row
+from braintrust_mistral.local.braintrust.rows import orderly, with_row
 from braintrust_mistral.local.braintrust.totals import Totals, summed, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
@@ -167,7 +167,7 @@ class TraceStore:
         self._size += size
         self._roots[span_id] = root
         if not span.merged.get("span_parents"):
-            record.roots[span_id] = "end" in (span.merged.get("metrics") or {})
+            record.roots[span_id] = "end" in orderly(span.merged)["metrics"]
         record.changed = time.monotonic()
         record.rows += 1
 

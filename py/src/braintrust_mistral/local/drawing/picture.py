@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from braintrust_mistral.local.braintrust.rows import orderly
 from braintrust_mistral.local.drawing.svg import draw
 from braintrust_mistral.local.mistral.answers import Json
 
@@ -80,6 +81,7 @@ def tree_of(
         width: how wide the lines should be, in columns of a terminal; as wide as it takes if that is None.
         max_spans: how many spans to draw; a last line says how many more there are.
     """
+    spans = [orderly(span) for span in spans]
     lines = list(_lines(spans))
     shown = lines[:max_spans]
     until = now if now is not None and any(_end(span) is None for span in spans) else 0.0
@@ -102,11 +104,11 @@ def tree_of(
 
 def printable(text: object) -> str:
     """Return the text without what a terminal would obey: a trace is others' input."""
-    return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") else char for char in str(text))
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in str(text))
 
 
 def _columns(lines: Sequence[_Line], start: float, end: float, width: int | None) -> _Columns:
-    name = min(max(cell_len(line.guide + _name(line.span)) for line in lines), NAME_WIDTH)
+    name = min(max(len("span"), *(cell_len(line.guide + _name(line.span)) for line in lines)), NAME_WIDTH)
     columns = _Columns(name, max(5, *(cell_len(_kind(line.span)) for line in lines)), BAR_WIDTH, start, end)
     if width is None or columns.width <= width:
         return columns
@@ -132,9 +134,8 @@ def _draw_line(picture: Text, line: _Line, columns: _Columns) -> None:
     picture.append(" " * before)
     picture.append("━" * (length - len(faded)), style=f"not dim {style}")
     picture.append(faded, style=f"dim {style}")
-    tokens = _number(span, "tokens")
-    if tokens is not None:
-        picture.append(f"{' ' * (columns.bar - before - length + 2)}{tokens:>6}", style="not dim")
+    if (tokens := span["metrics"].get("tokens")) is not None:
+        picture.append(f"{' ' * (columns.bar - before - length + 2)}{tokens:>6.0f}", style="not dim")
     picture.append("\n")
 
 
@@ -149,7 +150,7 @@ def _lines(spans: Sequence[Json]) -> Iterator[_Line]:
     known = {span.get("span_id") for span in spans}
     children: dict[str | None, list[Json]] = {}
     for span in sorted(spans, key=_opened):
-        parent = (span.get("span_parents") or [None])[0]
+        parent = next(iter(span["span_parents"]), None)
         children.setdefault(parent if parent in known else None, []).append(span)
     # A stack, as a trace may be deeper than Python recurses.
     stack = [(span, "", "", "") for span in reversed(children.pop(None, []))]
@@ -166,7 +167,7 @@ def _lines(spans: Sequence[Json]) -> Iterator[_Line]:
 
 def _opened(span: Json) -> tuple[float, float]:
     # The times first: each process counts its spans for itself.
-    return _start(span), _dict(span, "span_attributes").get("exec_counter") or 0
+    return _start(span), span["span_attributes"]["exec_counter"]
 
 
 def _bar(began: float, ended: float, columns: _Columns, shortest: int) -> tuple[int, int]:
@@ -178,34 +179,24 @@ def _bar(began: float, ended: float, columns: _Columns, shortest: int) -> tuple[
 
 
 def _name(span: Json) -> str:
-    return printable(_dict(span, "span_attributes").get("name") or "?")
+    return printable(span["span_attributes"].get("name") or "?")
 
 
 def _kind(span: Json) -> str:
-    return printable(_dict(span, "span_attributes").get("type") or "")[:8]
+    return printable(span["span_attributes"].get("type") or "")[:8]
 
 
 def _start(span: Json) -> float:
-    return _number(span, "start") or 0.0
+    return span["metrics"].get("start", 0.0)
 
 
 def _end(span: Json) -> float | None:
-    return _number(span, "end")
+    return span["metrics"].get("end")
 
 
 def _latest(span: Json) -> float:
     ended = _end(span)
     return _start(span) if ended is None else ended
-
-
-def _number(span: Json, metric: str) -> float | None:
-    value = _dict(span, "metrics").get(metric)
-    return value if isinstance(value, (int, float)) else None
-
-
-def _dict(span: Json, field: str) -> Json:
-    value = span.get(field)
-    return value if isinstance(value, dict) else {}
 
 
 def _summary(error: object) -> str:
