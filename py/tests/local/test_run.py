@@ -5,8 +5,10 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -76,6 +78,51 @@ def test_what_auto_instrument_traces_is_traced(traced: Traced) -> None:
         "tool: web_search",
     ]
     assert traced.rows()[0]["span_attributes"]["name"] == "mistral.beta.conversations.start"
+
+
+def test_a_program_may_have_gevent_patch_first(traced: Traced) -> None:
+    code = (
+        "from gevent import monkey\nmonkey.patch_all()\nimport gevent\ndef ask():\n"
+        + textwrap.indent(ASKS, "    ")
+        + "\ngevent.joinall([gevent.spawn(ask)], raise_error=True)\n"
+    )
+    names = traced.names("--local-mistral", traced.write(code))
+    assert names == ["mistral.beta.conversations.start", "tool: web_search"]
+
+
+SERVES = """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+import braintrust
+
+@braintrust.traced
+def answer():
+    return "answered"
+
+app = Starlette(routes=[Route("/", lambda _: PlainTextResponse(answer()))])
+"""
+
+
+def test_a_server_shows_each_trace_when_it_ends(traced: Traced) -> None:
+    traced.write(SERVES)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    process = traced.start("--", sys.executable, "-m", "uvicorn", "--port", port, "--log-level", "warning", "app:app")
+
+    def answered() -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/", timeout=10).text == "answered"
+        except requests.ConnectionError:
+            return False
+
+    wait_until(answered)
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any(line.startswith("answer  function") for line in lines)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "1 trace, 1 span, 0 errors" in stderr
 
 
 def test_each_library_of_the_sdk_is_known() -> None:

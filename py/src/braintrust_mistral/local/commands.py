@@ -83,6 +83,13 @@ def _parser_of_run() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65_536:
+        raise argparse.ArgumentTypeError(f"no port: {number}")
+    return number
+
+
 def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Return our own options, and the program with its arguments, which are not ours to read."""
     place = 0

@@ -100,12 +100,12 @@ def run(command: Sequence[str], options: Options) -> int:
                 screen.clear()
                 program.stop()
             progress.update()
-        progress.finish()
-        if rows is not None:
-            screen.say(_written(options.json, rows.failure))
-        if options.html:
-            failure = write_page(braintrust.rows, options.html, braintrust.attachments)
-            screen.say(_written(options.html, failure))
+        try:
+            progress.finish()
+            _write(screen, braintrust, rows, options)
+        except Exception:
+            # The exit status is the program's in any case.
+            _logger.exception("The traces cannot be shown to their end")
         if options.open:
             screen.say(f"The page stays at {braintrust.page_url} until Ctrl-C.")
             with suppress(KeyboardInterrupt):
@@ -171,6 +171,13 @@ class _Progress:
 
     def _drawn(self, trace: Trace) -> Text:
         return drawn(trace, details=self._options.details, width=self._screen.width, now=time.time())
+
+
+def _write(screen: Screen, braintrust: LocalBraintrust, rows: RowFile | None, options: Options) -> None:
+    if rows is not None:
+        screen.say(_written(options.json, rows.failure))
+    if options.html:
+        screen.say(_written(options.html, write_page(braintrust.rows, options.html, braintrust.attachments)))
 
 
 def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:
