@@ -41,6 +41,8 @@ __version__ = "0.1.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
 SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"
+RUN = "BRAINTRUST_MISTRAL_RUN"
+"""Environment variable: what `python -m braintrust_mistral run` tells the interpreters below it."""
 
 _AT_THE_TOP = ("GenAIAttributes", "wrap_mistral")
 _SDK_FOLDER = os.path.join(os.sep, "braintrust", "integrations")
@@ -80,6 +82,10 @@ def at_startup() -> None:
         for path in list(sys.path_importer_cache):
             if path.endswith(_SDK_FOLDER):
                 del sys.path_importer_cache[path]
+    if RUN in os.environ:
+        from braintrust_mistral.local import startup
+
+        startup.follow()
 
 
 def path_hook(path: str) -> "IntegrationsFinder":
