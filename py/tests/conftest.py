@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import functools
 import logging
 import operator
 import os
@@ -26,7 +27,8 @@ from braintrust.integrations.mistral.tracing.pending import early_updates, pendi
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
-from tests.helpers.wire import Handler, client_of
+from tests.helpers.clouds import client_at
+from tests.helpers.wire import Handler
 
 
 try:
@@ -165,9 +167,15 @@ MakeClient = Callable[[Handler], Mistral]
 
 
 @pytest.fixture
-def make_client() -> MakeClient:
+def provider(request: pytest.FixtureRequest) -> str:
+    """Whose client `make_client` makes: Mistral's own, where the test is not `at` others."""
+    return getattr(request, "param", "mistral")
+
+
+@pytest.fixture
+def make_client(provider: str) -> MakeClient:
     """Make a real client that a function answers, see `client_of`."""
-    return client_of
+    return functools.partial(client_at, provider)
 
 
 CallMethod = Callable[..., Any]
@@ -179,7 +187,9 @@ def call_method(request: pytest.FixtureRequest, make_client: MakeClient) -> Call
 
     def call(handler: Handler, path: str, **arguments: Any) -> Any:
         resource, _, name = path.rpartition(".")
-        target = operator.attrgetter(resource)(make_client(handler))
+        # In 1.x, no resource keeps the client that closes its connections.
+        client = make_client(handler)
+        target = operator.attrgetter(resource)(client)
         if request.param == "sync":
             return getattr(target, name)(**arguments)
 

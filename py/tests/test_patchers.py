@@ -1,6 +1,7 @@
 import asyncio
 import importlib
 import inspect
+import operator
 from importlib.metadata import version
 from types import SimpleNamespace
 from typing import Any
@@ -79,14 +80,25 @@ METHODS = (
     ("mistral.beta.conversations.run_stream_async", "conversations.Conversations.run_stream_async"),
 )
 
+# Where each client has its resources, from 2.0 on and in 1.x, and what other clients have of Mistral's own.
+PACKAGES = {
+    "mistral": ("mistralai.client", "mistralai"),
+    "mistral.azure": ("mistralai.azure.client", "mistralai_azure"),
+    "mistral.vertex": ("mistralai.gcp.client", "mistralai_gcp"),
+}
+CLOUDS = {"chat": ("mistral.azure", "mistral.vertex"), "fim": ("mistral.vertex",), "ocr": ("mistral.azure",)}
+
 # Name, target_module, target_path and the names of superseded_by.
 TABLE = [
     row
     for name, place in METHODS
     for module, _, path in [place.partition(".")]
+    for client in ("mistral", *(() if "parse" in name else CLOUDS.get(module, ())))
+    for newer, older in [PACKAGES[client]]
+    for method in [name.replace("mistral", client, 1)]
     for row in (
-        (f"{name}.v2", f"mistralai.client.{module}", path, ()),
-        (f"{name}.v1", f"mistralai.{module}", path, (f"{name}.v2",)),
+        (f"{method}.v2", f"{newer}.{module}", path, ()),
+        (f"{method}.v1", f"{older}.{module}", path, (f"{method}.v2",)),
     )
 ]
 
@@ -161,11 +173,8 @@ def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> Non
     for resource in RESOURCES:
         if not is_installed(f"mistral.{resource.path}"):
             continue
-        target = client
-        for name in resource.path.split("."):
-            target = getattr(target, name)
-        assert type(target).__name__ == resource.class_name
-        assert type(target).__module__.endswith(f".{resource.module}")
+        target = operator.attrgetter(resource.path)(client)
+        assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}
         for method in resource.operations:
             assert callable(getattr(target, method))
             assert callable(getattr(target, f"{method}_async"))

@@ -90,7 +90,10 @@ def report(findings: Iterable[Finding]) -> str:
 
 
 def traced_methods(module: ModuleType) -> dict[str, str | None]:
-    """Map each method that this integration traces to its place in the installed mistralai, or to None."""
+    """Map each method that this integration traces to its place in the installed mistralai, or to None.
+
+    `mistral.chat.complete` is a method of the client of Mistral's own API, `mistral.azure.chat.complete` of another.
+    """
     mistralai = _version("mistralai")
     methods: dict[str, str | None] = {}
     for method in _method_patchers(module):

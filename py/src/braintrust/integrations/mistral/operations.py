@@ -46,6 +46,11 @@ class Request(NamedTuple):
         # Pylint does not see what a named tuple's own class inherits.
         return self._replace(metadata={**self.metadata, "prompt": prompt})  # pylint: disable=no-member
 
+    def sent_to(self, provider: str, host: str | None) -> "Request":
+        """Return the request as one to a deployment of Mistral's models at another provider."""
+        about: dict[str, Loggable] = {"provider": provider}
+        return self._replace(metadata={**self.metadata, **about, **({} if host is None else {"host": host})})
+
 
 class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.

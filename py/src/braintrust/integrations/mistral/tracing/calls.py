@@ -8,6 +8,7 @@ from ..faults import guarded
 from ..operations import Accumulator, Operation, Outcome, Request, ResponseReader
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
+from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
 from .run_state import current_run
@@ -104,7 +105,11 @@ class TracedCall:
         """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
         if is_traced_outside(resource) or not is_tracing():
             return None
-        return cls(operation, resource, _read_request(operation, method, arguments).built_from(prompt))
+        request = _read_request(operation, method, arguments).built_from(prompt)
+        provider = provider_of(type(resource))
+        if provider != MISTRAL.name:
+            request = request.sent_to(provider, _deployment_host(resource, arguments.get("server_url")))
+        return cls(operation, resource, request)
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -135,6 +140,9 @@ class TracedCall:
 @guarded(fallback=Request())
 def _read_request(operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Request:
     return operation.request(own_arguments(method, arguments))
+
+
+_deployment_host = guarded(fallback=None)(deployment_host)
 
 
 @guarded(fallback=None)
