@@ -22,6 +22,7 @@ from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults as faults_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
+from braintrust.integrations.mistral.resources.agent_names import agent_names
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.pending import early_updates, pending_tool_calls
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
@@ -122,6 +123,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedSpans]:
     wait_for_abandoned_streams()
     pending_tool_calls.clear()
     early_updates.clear()
+    agent_names.clear()
     handover._open.clear()
     logged = LoggedSpans()
     project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))

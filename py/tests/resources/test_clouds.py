@@ -1,4 +1,4 @@
-"""The clients for Azure and for Google Cloud: the spans of Mistral's own client, with their provider and their host."""
+"""The clients for Azure and for Google Cloud: the spans of Mistral's own client, with a provider and a host."""
 
 import asyncio
 import operator

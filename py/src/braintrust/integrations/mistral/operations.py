@@ -150,6 +150,7 @@ class Operation(NamedTuple):
         accumulator: makes the accumulator of a method that can stream.
         with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
             well, when the request is made.
+        calls_others: whether the method calls others of its resource, which are traced by themselves but not then.
     """
 
     span_name: str
@@ -158,3 +159,4 @@ class Operation(NamedTuple):
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
     with_llm_spans: Callable[[Request], ResponseReader] | None = None
+    calls_others: bool = False

@@ -12,9 +12,20 @@ from .faults import guarded
 from .operations import Operation
 from .patching import MethodPatcher, ResourcePatcher, Wrapper, traced_class
 from .providers import AZURE, MISTRAL, VERTEX, Provider
-from .resources import audio, classifiers, completions, conversations, embeddings, ocr, responses
+from .resources import (
+    agents,
+    audio,
+    classifiers,
+    completions,
+    conversations,
+    embeddings,
+    ocr,
+    responses,
+    retrieval,
+    workflows,
+)
 from .runs import runs
-from .tracing import parsing
+from .tracing import mcp_sessions, parsing
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -115,6 +126,29 @@ RESOURCES = (
         conversations.OPERATIONS,
         runs.WRAPPERS,
     ),
+    Resource(
+        "beta.agents",
+        on(MISTRAL, module="beta_agents", class_name="BetaAgents", v1="mistral_agents.MistralAgents"),
+        agents.OPERATIONS,
+    ),
+    Resource(
+        "beta.connectors",
+        on(MISTRAL, module="connectors", class_name="Connectors"),
+        retrieval.CONNECTORS,
+        {"mcp_client": mcp_sessions.traced_sessions(retrieval.session_tool)},
+    ),
+    Resource(
+        "beta.context.search_indexes",
+        on(MISTRAL, module="context_search_indexes", class_name="ContextSearchIndexes"),
+        retrieval.SEARCH_INDEXES,
+    ),
+    Resource(
+        "beta.rag.managed_indexes",
+        on(MISTRAL, module="managed_indexes", class_name="ManagedIndexes"),
+        retrieval.MANAGED_INDEXES,
+    ),
+    Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents"), retrieval.DOCUMENTS),
+    Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
 )
 """Every traced resource. A further one is a further row."""
 
@@ -171,6 +205,12 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     ClassifiersPatcher,
     ResponsesPatcher,
     ConversationsPatcher,
+    BetaAgentsPatcher,
+    ConnectorsPatcher,
+    ContextSearchIndexesPatcher,
+    ManagedIndexesPatcher,
+    DocumentsPatcher,
+    WorkflowsPatcher,
 ) = PATCHERS
 
 

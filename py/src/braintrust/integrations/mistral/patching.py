@@ -87,7 +87,7 @@ class MethodPatcher(FunctionWrapperPatcher):
         def call(
             _: object, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> Any:
-            return cls.wrapper(_called_from(wrapped, target), target, args, kwargs)
+            return cls.wrapper(called_from(wrapped, target), target, args, kwargs)
 
         # A method of this class, as `has_patch_marker` looks for.
         return types.MethodType(call, cls)
@@ -110,7 +110,7 @@ class ResourcePatcher(CompositeFunctionWrapperPatcher):
 
     @classmethod
     def patch(cls, module: Any | None, version: str | None, *, target: Any | None = None) -> bool:
-        """Patch the methods of what is imported, the others as soon as they are, and return whether that is settled."""
+        """Patch what is imported, and the rest as soon as it is; return whether that is settled."""
         if target is not None:
             return super().patch(module, version, target=target)
         for name in dict.fromkeys(str(patcher.target_module) for patcher in cls.sub_patchers):
@@ -169,7 +169,7 @@ def _trace_method(target: Any, name: str, wrapper: Wrapper) -> None:
         wrap_function_wrapper(patched, name, wrapper)
 
 
-def _called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any]:
+def called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any]:
     """Return the function that `is_traced_outside` knows to be one of this object's while it runs."""
 
     @functools.wraps(function)
