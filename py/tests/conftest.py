@@ -70,6 +70,12 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]
     yield from reported_faults(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def nameless() -> None:
+    """No name of an agent that a test before has told."""
+    agent_names.clear()
+
+
 class LoggedSpans:
     """The spans that the tests' logger received."""
 
@@ -123,7 +129,6 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedSpans]:
     wait_for_abandoned_streams()
     pending_tool_calls.clear()
     early_updates.clear()
-    agent_names.clear()
     handover._open.clear()
     logged = LoggedSpans()
     project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))

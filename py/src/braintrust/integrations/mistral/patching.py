@@ -9,14 +9,21 @@ import sys
 import threading
 import types
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import wrapt
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
 from .faults import guarded
 from .providers import sdk_class
 
+
+if TYPE_CHECKING:
+    # Generic in its stubs only.
+    ObjectProxy = wrapt.ObjectProxy[Any]
+else:
+    ObjectProxy = wrapt.ObjectProxy
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 """What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""

@@ -26,6 +26,7 @@ from braintrust import Attachment, init_logger, logger
 from braintrust.integrations.mistral import wrap_mistral
 from braintrust.integrations.mistral.patchers import RESOURCES, Resource
 from braintrust.integrations.mistral.providers import MISTRAL
+from braintrust.integrations.mistral.resources.agent_names import agent_names
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
@@ -165,6 +166,8 @@ def recorded(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -
     """A client whose traffic is replayed, or recorded; no call that was recorded is left out, and no fault hides."""
     # By pytest-vcr's name, or by pytest-recording's.
     cassette = request.getfixturevalue("vcr_cassette" if request.config.pluginmanager.has_plugin("vcr") else "vcr")
+    # What other tests have told.
+    agent_names.clear()
     project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))
     init_logger(project="project")._lazy_metadata = LazyValue(lambda: project, use_mutex=False)
     with logger._internal_with_memory_background_logger() as spans:
@@ -505,6 +508,7 @@ def expected_conversation(
         "object": response.get("object"),
         "connectors": usage.pop("connectors", None),
         "response_guardrails": response.get("guardrails") if "guardrails" in RESPONSE_FIELDS else None,
+        "agent_name": _agent_names(outputs).get(request.get("agent_id")),
     }
     return LoggedSpan(
         name=f"mistral.beta.conversations.{method}",
@@ -525,11 +529,21 @@ def _expected_children(
         if entry["type"] == "message.output":
             continue
         child = _expected_child(entry, index)
+        if name := _agent_names(outputs).get(entry.get("agent_id")):
+            child = child._replace(metadata={**child.metadata, "agent_name": name})
         if entry["type"] == "function.call":
             call = entry["tool_call_id"]
             approval = {"tool_approval": approvals[call]} if call in approvals else {}
             child = child._replace(output=results.get(call), metadata=child.metadata | approval)
         yield child
+
+
+def _agent_names(outputs: list[Json] | None) -> dict[str | None, str]:
+    """Return the names of agents that the handoffs among these entries tell, by the ids."""
+    handoffs = [entry for entry in outputs or () if entry["type"] == "agent.handoff"]
+    return {
+        entry[f"{side}_agent_id"]: entry[f"{side}_agent_name"] for entry in handoffs for side in ("previous", "next")
+    }
 
 
 def _expected_child(entry: Json, index: int) -> LoggedSpan:

@@ -47,7 +47,7 @@ class GenAIAttributes(SpanCustomizer):
                 f"{importlib.metadata.version('braintrust')} does not have: upgrade it"
             )
         self._capture_content = capture_content and os.environ.get(_CAPTURE_VARIABLE, "").strip().lower() != "false"
-        # A span's first record says whose it is and what it is called, and none after it does: name, type and provider,
+        # A span's first record says whose it is and what it is called, and none after it does: that and its provider,
         # by the row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others
         # fork.
         self._awaited: dict[str, dict[str, Any]] = {}

@@ -84,7 +84,8 @@ def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
     requested or the one that answered; in a whole row the latter took the former's place, and stands for both.
 
     Args:
-        record: `span_attributes` with the span's `name` and `type`, and its `provider` if that is known, `input`, `output`, `metadata` and `metrics`.
+        record: `span_attributes` with the span's `name` and `type`, and `provider` if it is known; `input`, `output`,
+            `metadata` and `metrics`.
         capture_content: whether to include the `CONTENT_ATTRIBUTES`.
     """
     row = fields_of(_verbatim(record))

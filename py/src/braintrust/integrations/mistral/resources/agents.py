@@ -17,7 +17,7 @@ from .reading import from_loggable, parameters_of, with_agent_name
 
 
 def read_request(arguments: Mapping[str, Any]) -> Request:
-    """Return what the arguments of a method log; the requested version is the one that `update_version` makes valid."""
+    """Return what the arguments of a method log; `update_version` has the version that it makes the current one."""
     definition = parameters_of(arguments)
     metadata: dict[str, Loggable] = {
         "provider": "mistral",

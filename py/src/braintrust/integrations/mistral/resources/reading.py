@@ -28,12 +28,12 @@ def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseRea
             fields = to_loggable(vars(response))
         if not isinstance(fields, dict):
             return Outcome(output=fields)
-        return _with_learned_name(with_requested_model(read(fields), request), request)
+        return with_learned_name(with_requested_model(read(fields), request), request)
 
     return read_any
 
 
-def _with_learned_name(outcome: Outcome, request: Request) -> Outcome:
+def with_learned_name(outcome: Outcome, request: Request) -> Outcome:
     """Return the outcome with the name of its agent, where the response or another call told it since the request."""
     metadata = outcome.metadata or {}
     agent_id = metadata.get("agent_id", request.metadata.get("agent_id"))

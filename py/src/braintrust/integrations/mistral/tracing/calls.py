@@ -99,7 +99,7 @@ class TracedCall:
 
     @classmethod
     @guarded(fallback=None)
-    def begin(
+    def begin(  # noqa: PLR0917
         cls,
         operation: Operation,
         resource: Any,

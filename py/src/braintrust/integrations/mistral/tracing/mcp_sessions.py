@@ -4,11 +4,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from wrapt import ObjectProxy, wrap_function_wrapper
+from wrapt import wrap_function_wrapper
 
 from ..faults import guarded
 from ..operations import Operation
-from ..patching import Wrapper
+from ..patching import ObjectProxy, Wrapper
 from .arguments import own_arguments
 from .calls import traced_async
 
