@@ -194,7 +194,10 @@ def _methods(module: ModuleType) -> Finding:
     if not found:
         return Finding("methods", "problem", summary, "Reinstall mistralai: its client cannot be imported.", methods)
     if found < len(methods):
-        advice = "This mistralai does not have the others; calls of those that were found are traced."
+        advice = (
+            "This mistralai does not have the others, or lacks what they need (Google Cloud's client: google-auth); "
+            "calls of those that were found are traced."
+        )
         return Finding("methods", "note", summary, advice, methods)
     return Finding("methods", "ok", summary, details=methods)
 

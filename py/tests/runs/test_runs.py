@@ -651,7 +651,7 @@ async def test_a_run_with_an_agent_updates_it_first_and_is_the_agents(run: Run, 
     assert (metadata["agent_id"], metadata["model"]) == ("ag_1", "mistral-small-latest")
     # The SDK asked for the agent, which told its name; that is no request of the model.
     assert (metadata["agent_name"], metadata["request_count"]) == ("baker", 2)
-    assert [row["metadata"]["agent_name"] for row in rows if "agent_id" in row["metadata"]] == ["baker"] * 4
+    assert [row["metadata"]["agent_name"] for row in rows if "agent_id" in row.get("metadata", {})] == ["baker"] * 4
 
 
 class Loaf(BaseModel):

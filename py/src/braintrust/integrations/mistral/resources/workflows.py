@@ -40,7 +40,7 @@ _READ_INPUT = request_reader("input")
 OPERATIONS = {
     **{
         method: Operation(f"mistral.workflows.{method}", SpanTypeAttribute.TASK, _READ_INPUT, read_execution)
-        for method in ("execute_workflow", "execute_workflow_registration")
+        for method in ("execute_workflow", "execute_workflow_registration", "wait_for_workflow_completion")
     },
     "execute_workflow_and_wait": Operation(
         "mistral.workflows.execute_workflow_and_wait",
