@@ -15,25 +15,27 @@ class Cloud(NamedTuple):
     about: Json
 
 
-def _azure(**http: Any) -> Any:
+def _azure(server_url: str = "https://user:secret@bakery.azure.example:8443/path", **http: Any) -> Any:
     try:
         from mistralai.azure.client import MistralAzure
     except ImportError:
         from mistralai_azure import MistralAzure  # 1.x
 
-        return MistralAzure(
-            azure_api_key="key", azure_endpoint="https://user:secret@bakery.azure.example:8443", **http
-        )
-    return MistralAzure(api_key="key", server_url="https://user:secret@bakery.azure.example:8443/path", **http)
+        return MistralAzure(azure_api_key="key", azure_endpoint=server_url, **http)
+    return MistralAzure(api_key="key", server_url=server_url, **http)
 
 
-def _vertex(**http: Any) -> Any:
+def _vertex(server_url: str | None = None, **http: Any) -> Any:
     try:
         from mistralai.gcp.client import MistralGCP
     except ImportError:
         from mistralai_gcp import MistralGoogleCloud as MistralGCP  # 1.x
 
-    return MistralGCP(project_id="bakery", region="europe-west4", access_token="key", **http)
+    client = MistralGCP(project_id="bakery", region="europe-west4", access_token="key", **http)
+    if server_url is not None:
+        # 1.x has no argument for it.
+        client.sdk_configuration.server_url = server_url
+    return client
 
 
 CLOUDS = {
