@@ -31,7 +31,7 @@ def traced(operation: Operation) -> Wrapper:
         if traced_call is None:
             return wrapped(*args, **kwargs)
         if operation.calls_others:
-            wrapped = called_from(wrapped, instance)
+            wrapped = _one_call(wrapped, instance) or wrapped
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -52,7 +52,7 @@ def traced_async(operation: Operation) -> Wrapper:
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         if operation.calls_others:
-            wrapped = called_from(wrapped, instance)
+            wrapped = _one_call(wrapped, instance) or wrapped
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
@@ -151,6 +151,7 @@ def _read_request(
 
 
 _deployment_host = guarded(fallback=None)(deployment_host)
+_one_call = guarded(fallback=None)(called_from)
 
 
 @guarded(fallback=None)
