@@ -29,10 +29,16 @@ ONCE = frozenset(
     {
         "bounded.BoundedMap.__init__",
         "patchers.Resource.all_wrappers",
+        "patchers.Resource.name",
         "patchers._method_patchers",
         "patchers._resource_patcher",
+        "patchers.on",
         "patching.MethodPatcher.mark_patched",
         "patching.MethodPatcher.patch",
+        "patching.ResourcePatcher._patch_imported",
+        "patching.ResourcePatcher.applies",
+        "patching.ResourcePatcher.patch",
+        "patching.ResourcePatcher.patch.<lambda>",
         "patching._renew_lock",
         "redaction._read_backwards",
         "redaction._search_table",
@@ -42,9 +48,12 @@ ONCE = frozenset(
         "resources.reading.from_loggable",
         "resources.reading.request_reader",
         "resources.reading.with_stream",
+        "resources.retrieval._search_reader",
+        "resources.retrieval._searches",
         "tracing.calls.traced",
         "tracing.calls.traced_async",
         "tracing.handover.prepare",
+        "tracing.mcp_sessions.traced_sessions",
     }
 )
 """What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
@@ -76,10 +85,15 @@ NOT_TRACING = frozenset(
         # For clients, streams and servers that are not as the SDK makes them.
         "patching.MethodPatcher._outermost",
         "patching.MethodPatcher._outermost.call",
-        "patching._called_from",
-        "patching._called_from.awaited",
-        "patching._called_from.call",
         "patching.traced_class.<lambda>",
+        "resources.retrieval.session_tool",
+        "resources.retrieval.session_tool.read_request",
+        "tracing.mcp_sessions._SessionContext.__aenter__",
+        "tracing.mcp_sessions._SessionContext.__aexit__",
+        "tracing.mcp_sessions._SessionContext.__init__",
+        "tracing.mcp_sessions._SessionContext._trace",
+        "tracing.mcp_sessions._traced_context",
+        "tracing.mcp_sessions.traced_sessions.call",
         "runs.functions._Execution.record_mcp_result",
         "runs.functions._record_mcp_result",
         "tracing.streams._Iterator.__init__",
@@ -134,7 +148,7 @@ GUARD = frozenset(
 )
 """The guard itself: there is no second one."""
 
-PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
+PARTS_OF_CALLS = frozenset({"patching.called_from.awaited", "patching.called_from.call", "runs.runs.RunStream._step"})
 """What the methods that are called from outside have in common."""
 
 IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.handover._lock", "tracing.handover.hand_over"})

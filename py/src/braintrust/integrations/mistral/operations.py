@@ -46,6 +46,11 @@ class Request(NamedTuple):
         # Pylint does not see what a named tuple's own class inherits.
         return self._replace(metadata={**self.metadata, "prompt": prompt})  # pylint: disable=no-member
 
+    def sent_to(self, provider: str, host: str | None) -> "Request":
+        """Return the request as one to a deployment of Mistral's models at another provider."""
+        about: dict[str, Loggable] = {"provider": provider}
+        return self._replace(metadata={**self.metadata, **about, **({} if host is None else {"host": host})})
+
 
 class Child(NamedTuple):
     """One span below a call, of a tool unless it says otherwise.
@@ -145,6 +150,7 @@ class Operation(NamedTuple):
         accumulator: makes the accumulator of a method that can stream.
         with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
             well, when the request is made.
+        calls_others: whether the method calls others of its resource, which are traced by themselves but not then.
     """
 
     span_name: str
@@ -153,3 +159,4 @@ class Operation(NamedTuple):
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
     with_llm_spans: Callable[[Request], ResponseReader] | None = None
+    calls_others: bool = False

@@ -1,13 +1,14 @@
 """The traced call, sync and async."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..faults import guarded
 from ..operations import Accumulator, Operation, Outcome, Request, ResponseReader
-from ..patching import Wrapper, is_traced_outside
+from ..patching import Wrapper, called_from, is_traced_outside
 from ..payloads import Loggable
+from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
 from .run_state import current_run
@@ -26,9 +27,11 @@ def traced(operation: Operation) -> Wrapper:
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return wrapped(*args, **kwargs)
+        if operation.calls_others:
+            wrapped = _one_call(wrapped, instance) or wrapped
         try:
             result = wrapped(*args, **kwargs)
         except BaseException as error:
@@ -45,9 +48,11 @@ def traced_async(operation: Operation) -> Wrapper:
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
+        if operation.calls_others:
+            wrapped = _one_call(wrapped, instance) or wrapped
         try:
             result = await wrapped(*args, **kwargs)
         except BaseException as error:
@@ -83,7 +88,8 @@ class TracedCall:
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
         read = _response_reader(operation, resource, request) or operation.response
-        run = current_run.get()
+        # What a run asks of its agent is no request of the model.
+        run = current_run.get() if operation.with_llm_spans is not None else None
         self._run_request = None if run is None else run.begin(read)
         self._read = read if self._run_request is None else self._run_request.read
         self._request = request
@@ -93,18 +99,23 @@ class TracedCall:
 
     @classmethod
     @guarded(fallback=None)
-    def begin(
+    def begin(  # noqa: PLR0917
         cls,
         operation: Operation,
         resource: Any,
         method: Callable[..., Any],
+        positional: Sequence[Any],
         arguments: Mapping[str, Any],
         prompt: Loggable,
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
         if is_traced_outside(resource) or not is_tracing():
             return None
-        return cls(operation, resource, _read_request(operation, method, arguments).built_from(prompt))
+        request = _read_request(operation, method, positional, arguments).built_from(prompt)
+        provider = provider_of(type(resource))
+        if provider != MISTRAL.name:
+            request = request.sent_to(provider, _deployment_host(resource, arguments.get("server_url")))
+        return cls(operation, resource, request)
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -133,8 +144,14 @@ class TracedCall:
 
 
 @guarded(fallback=Request())
-def _read_request(operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Request:
-    return operation.request(own_arguments(method, arguments))
+def _read_request(
+    operation: Operation, method: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]
+) -> Request:
+    return operation.request(own_arguments(method, arguments, positional))
+
+
+_deployment_host = guarded(fallback=None)(deployment_host)
+_one_call = guarded(fallback=None)(called_from)
 
 
 @guarded(fallback=None)
