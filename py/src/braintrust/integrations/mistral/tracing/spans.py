@@ -81,6 +81,13 @@ class CallSpan:
         _log_child(self._span, child, now, now)
 
     @guarded(fallback=None)
+    def log_result(self, result: Child) -> None:
+        """Log a child that happened at times of its own, whenever that was; now, as far as these are not known."""
+        now = self._time_of_day(time.monotonic())
+        end = now if result.end is None else result.end
+        _log_child(self._span, result, end if result.start is None else result.start, end)
+
+    @guarded(fallback=None)
     def log_late_children(self, children: Sequence[Child]) -> None:
         """Log children of a call that is over, in its time."""
         if self._end is not None and self._process == os.getpid():
@@ -140,6 +147,7 @@ class CallSpan:
             seconds = None if first_output is None else first_output - self._started
             if outcome.children:
                 self._log_children(outcome, end, seconds)
+            self._log_results(outcome)
             is_logged = self._log(outcome, end, error, seconds)
         finally:
             # An interrupt goes on to the caller, but not without the end of the span.
@@ -152,6 +160,11 @@ class CallSpan:
         times = align(children, self._start, end, arrived_at=self._time_of_day)
         for child, (child_start, child_end) in zip(children, times, strict=True):
             _log_child(self._span, child, child_start, child_end)
+
+    @guarded(fallback=None)
+    def _log_results(self, outcome: Outcome) -> None:
+        for result in outcome.results:
+            self.log_result(result)
 
     @guarded(fallback=False)
     def _log(
@@ -229,5 +242,7 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
         error=child.error,
         internal=_PROVENANCE,
     )
+    for below in child.children:
+        _log_child(span, below, start, end)
     if child.pending_key is not None:
         add_pending(child.pending_key, PendingToolCall(span, start))

@@ -1,0 +1,237 @@
+"""A traced download: the span of a file that holds results, which are logged one by one as the file is read.
+
+The HTTP client reads a response's body from its stream, whichever way the application asks for it; so that is where
+the bytes are seen, and where the end of the reading is.
+"""
+
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import wrapt
+from braintrust.span_types import SpanTypeAttribute
+
+from ..faults import guarded, report_fault
+from ..operations import Arrival, Child, Outcome, Request
+from ..patching import Wrapper, is_traced_outside
+from .arguments import own_arguments
+from .spans import CallSpan, is_tracing
+from .streams import StreamLifecycle
+
+
+if TYPE_CHECKING:
+    # Generic in its stubs only.
+    ObjectProxy = wrapt.ObjectProxy[Any]
+else:
+    ObjectProxy = wrapt.ObjectProxy
+
+# Tells gzip from zlib by the head of either.
+_ANY_HEAD = 32
+
+
+class Results(Protocol):
+    """Reads what is in a file, piece by piece."""
+
+    @property
+    def request(self) -> Request:
+        """What the span of the download logs at its beginning."""
+        ...
+
+    def add(self, data: bytes) -> Iterator[Child]:
+        """Yield what is whole with these further bytes."""
+        ...
+
+    def finish(self) -> Iterator[Child]:
+        """Yield what is left at the end of the file."""
+        ...
+
+    def outcome(self) -> Outcome:
+        """Return what the span logs at its end."""
+        ...
+
+
+ResultsReader = Callable[[Mapping[str, Any]], Results | None]
+"""Returns what reads the file that a download with these arguments brings, or `None` where that is no traced one."""
+
+
+def traced_download(find: ResultsReader) -> Wrapper:
+    """Return the wrapper that traces a sync method which downloads files."""
+
+    def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        download = _Download.begin(find, instance, wrapped, kwargs)
+        if download is None:
+            return wrapped(*args, **kwargs)
+        try:
+            response = wrapped(*args, **kwargs)
+        except BaseException as error:
+            download.failed(error)
+            raise
+        download.follow(response)
+        return response
+
+    return call
+
+
+def traced_download_async(find: ResultsReader) -> Wrapper:
+    """Return the wrapper that traces an async method which downloads files."""
+
+    async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        download = _Download.begin(find, instance, wrapped, kwargs)
+        if download is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            response = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            download.failed(error)
+            raise
+        download.follow(response)
+        return response
+
+    return call
+
+
+Listener = Callable[[Mapping[str, Any], Any], object]
+"""Is told the arguments of a call and what it returned; never raises."""
+
+
+def heard(listener: Listener) -> Wrapper:
+    """Return the wrapper of a sync method that has no span, and whose calls are worth knowing."""
+
+    def call(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = wrapped(*args, **kwargs)
+        if is_tracing():
+            listener(kwargs, result)
+        return result
+
+    return call
+
+
+def heard_async(listener: Listener) -> Wrapper:
+    """Return the wrapper of an async method that has no span, and whose calls are worth knowing."""
+
+    async def call(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = await wrapped(*args, **kwargs)
+        if is_tracing():
+            listener(kwargs, result)
+        return result
+
+    return call
+
+
+class _Download:
+    """A download in progress: an accumulator that logs each result of the file as soon as it is there."""
+
+    first_output = None
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._span = CallSpan("mistral.files.download", SpanTypeAttribute.TASK, results.request)
+        self._decode: Callable[[bytes], bytes] = bytes
+
+    @classmethod
+    @guarded(fallback=None)
+    def begin(
+        cls, find: ResultsReader, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> "_Download | None":
+        """Open the span of a download, or return `None` where nobody would see it, or it brings no results."""
+        if is_traced_outside(resource) or not is_tracing():
+            return None
+        results = find(own_arguments(method, arguments))
+        return None if results is None else cls(results)
+
+    @guarded(fallback=None)
+    def failed(self, error: BaseException) -> None:
+        """End the span with the exception that the caller is about to see."""
+        self._span.close(Outcome, error=error)
+
+    @guarded(fallback=None)
+    def follow(self, response: Any) -> None:
+        """See the body of a response as it is read, or now where it was read already."""
+        lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, self)
+        if response.is_closed:
+            try:
+                self.add(response.content)
+            finally:
+                lifecycle.end()
+            return
+        self._decode = _decoder(response.headers.get("content-encoding", ""))
+        response.stream = _Body(response.stream, lifecycle)
+
+    def add(self, data: bytes) -> None:
+        """Log the results that are whole with these further bytes of the body."""
+        for result in self._results.add(self._decode(data)):
+            self._span.log_result(result)
+
+    def response(self) -> Outcome:
+        """Log what is left, and return what the span logs."""
+        for result in self._results.finish():
+            self._span.log_result(result)
+        return self._results.outcome()
+
+    def arrivals(self) -> dict[int, Arrival]:
+        """Return none: its children have times of their own."""
+        return {}
+
+
+class _Body(ObjectProxy):
+    """The stream of a response's body, of a sync or an async client."""
+
+    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
+        super().__init__(stream)
+        self._self_lifecycle = lifecycle
+
+    def __iter__(self) -> Iterator[bytes]:
+        lifecycle = self._self_lifecycle
+        try:
+            for data in self.__wrapped__:
+                _fold(lifecycle, data)
+                yield data
+        except BaseException as error:
+            lifecycle.end(error)
+            raise
+        lifecycle.end()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        lifecycle = self._self_lifecycle
+        try:
+            async for data in self.__wrapped__:
+                _fold(lifecycle, data)
+                yield data
+        except BaseException as error:
+            lifecycle.end(error)
+            raise
+        lifecycle.end()
+
+    def close(self) -> None:
+        """Close the stream, and end its span."""
+        try:
+            self.__wrapped__.close()
+        finally:
+            self._self_lifecycle.end()
+
+    async def aclose(self) -> None:
+        """Close the stream, and end its span."""
+        try:
+            await self.__wrapped__.aclose()
+        finally:
+            self._self_lifecycle.end()
+
+
+def _fold(lifecycle: StreamLifecycle, data: bytes) -> None:
+    try:
+        lifecycle.fold(data)
+    except Exception:
+        report_fault()
+
+
+def _decoder(encoding: str) -> Callable[[bytes], bytes]:
+    """Return what undoes the encoding in which a body was sent.
+
+    Raises:
+        ValueError: if it is one that cannot be undone here.
+    """
+    if encoding in ("", "identity"):
+        return bytes
+    if encoding in ("gzip", "deflate"):
+        return zlib.decompressobj(zlib.MAX_WBITS | _ANY_HEAD).decompress
+    raise ValueError(f"cannot decode {encoding}")
