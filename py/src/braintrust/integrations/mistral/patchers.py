@@ -15,6 +15,7 @@ from .providers import AZURE, MISTRAL, VERTEX, Provider
 from .resources import (
     agents,
     audio,
+    batch,
     classifiers,
     completions,
     conversations,
@@ -25,7 +26,7 @@ from .resources import (
     workflows,
 )
 from .runs import runs
-from .tracing import mcp_sessions, parsing
+from .tracing import blocks, downloads, mcp_sessions, parsing
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -149,6 +150,23 @@ RESOURCES = (
     ),
     Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents"), retrieval.DOCUMENTS),
     Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
+    Resource(
+        "batch.jobs",
+        on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
+        batch.OPERATIONS,
+    ),
+    Resource(
+        "files",
+        on(MISTRAL, module="files", class_name="Files"),
+        {},
+        {**downloads.wrappers(batch.results_in), **downloads.upload_wrappers(batch.remember_upload)},
+    ),
+    Resource(
+        "extra.batch",
+        (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),),
+        {},
+        {"run": blocks.traced_around(batch.RUN), "wait": blocks.traced_around(batch.WAIT, silent=True)},
+    ),
 )
 """Every traced resource. A further one is a further row."""
 
@@ -211,6 +229,9 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     ManagedIndexesPatcher,
     DocumentsPatcher,
     WorkflowsPatcher,
+    BatchJobsPatcher,
+    FilesPatcher,
+    BatchClientPatcher,
 ) = PATCHERS
 
 

@@ -14,9 +14,9 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..bounded import BoundedMap
 from ..faults import guarded
-from ..operations import Operation, Outcome, Request
+from ..operations import Child, Operation, Outcome, Request
 from ..payloads import Loggable, given_fields, is_given, to_loggable, without_none
-from .batch_results import BatchResults, Job, first_requests, request_lines
+from .batch_results import MOST_REQUESTS_SHOWN, BatchResults, Job, first_requests, request_lines
 from .reading import readable_bytes, request_metadata
 
 
@@ -78,6 +78,35 @@ def results_in(arguments: Mapping[str, Any]) -> BatchResults | None:
     return None if job is None else BatchResults(job, _requests_of(job), file_id)
 
 
+def read_run(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of a `BatchClient`'s `run` log."""
+    given: Any = arguments.get("input")
+    metadata = request_metadata(arguments, {"input"})
+    # An input of the SDK's own is a file that was uploaded, or the lines of one.
+    file_id = getattr(given, "file_id", None)
+    if file_id is not None:
+        return Request({"input_files": [str(file_id)]}, metadata)
+    if isinstance(given, Mapping):
+        requests: Mapping[Any, Any] = given
+        first = itertools.islice(requests.items(), MOST_REQUESTS_SHOWN)
+        shown: Loggable = [{"custom_id": str(custom_id), "body": to_loggable(body)} for custom_id, body in first]
+        return Request({"requests": shown}, {**metadata, "request_count": len(requests)})
+    lines = given.to_jsonl_bytes() if hasattr(given, "to_jsonl_bytes") else given
+    lines = lines.encode() if isinstance(lines, str) else lines
+    return Request({"requests": first_requests(lines)}, metadata)
+
+
+def read_wait(arguments: Mapping[str, Any]) -> Request:
+    """Return what the arguments of a `BatchClient`'s `wait` log."""
+    handle: Any = arguments.get("handle")
+    return Request({"job_id": str(getattr(handle, "id", handle))}, request_metadata(arguments, {"handle"}))
+
+
+def read_handle(handle: Any, request: Request) -> Outcome:
+    """Return what a `BatchJobHandle` or a `BatchResult` logs, and know its job from now on."""
+    return read_job(handle.job, request)
+
+
 @guarded(fallback=None)
 def remember_upload(arguments: Mapping[str, Any], response: Any) -> None:
     """Know the requests of batch jobs that were uploaded, as far as they may be read here and are not too many."""
@@ -116,9 +145,9 @@ def _requests_of(job: Job) -> list[bytes]:
     return [lines for source in (job.id, *job.input_files) if (lines := known_requests.get(source))]
 
 
-def _inline_results(job: Job, outputs: Iterable[Any]) -> Iterator[Any]:
+def _inline_results(job: Job, outputs: Iterable[Any]) -> Iterator[Child]:
     results = BatchResults(job, _requests_of(job))
-    return itertools.chain.from_iterable(results.read(output) for output in outputs)
+    return (results.read(output) for output in outputs)
 
 
 OPERATIONS = {
@@ -131,3 +160,9 @@ OPERATIONS = {
     )
 }
 """The traced methods of `client.batch.jobs`."""
+
+RUN = Operation("mistral.batch.run", SpanTypeAttribute.TASK, read_run, read_handle)
+"""`run` of the SDK's `BatchClient`: creates a job, waits for it, and reads its results."""
+
+WAIT = Operation("mistral.batch.wait", SpanTypeAttribute.TASK, read_wait, read_handle)
+"""`wait` of the SDK's `BatchClient`: asks for a job until it is over."""

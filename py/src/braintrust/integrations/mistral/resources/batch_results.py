@@ -28,7 +28,8 @@ _ENDPOINTS = {
     "/v1/conversations": conversations.OPERATIONS["start"],
     "/v1/audio/transcriptions": audio.TRANSCRIPTIONS["complete"],
 }
-_MOST_REQUESTS_SHOWN = 10
+MOST_REQUESTS_SHOWN = 10
+"""How many requests of a batch are shown where it is created; the others are where their results are."""
 _LOWEST_ERROR = 400
 
 
@@ -87,48 +88,54 @@ class BatchResults:
         """Yield the results that are whole with these further bytes of the file."""
         first, *others = data.split(b"\n")
         self._unfinished.append(first)
-        for line in others:
-            yield from self._read_unfinished()
-            self._unfinished.append(line)
+        for piece in others:
+            line = self._pop_line()
+            if line:
+                yield self.read(_parsed(line))
+            self._unfinished.append(piece)
 
     def finish(self) -> Iterator[Child]:
-        """Yield the last result, which need not end its line."""
-        yield from self._read_unfinished()
+        """Yield the last result, which need not end its line; half of one is none."""
+        result = _parsed(self._pop_line())
+        if result is not None:
+            yield self.read(result)
 
     def outcome(self) -> Outcome:
         """Return what was read so far."""
         return Outcome({**self._counts})
 
-    def read(self, result: Any) -> Iterator[Child]:
-        """Yield one result, given the JSON of its line as it came or parsed."""
-        child = self._child(result)
-        if child is not None:
-            self._counts["succeeded" if child.error is None else "failed"] += 1
-            yield child
+    def read(self, result: Any) -> Child:
+        """Return one result, given the JSON of its line."""
+        child = self._child(result) or _UNREADABLE
+        self._counts["succeeded" if child.error is None else "failed"] += 1
+        return child._replace(
+            metadata={"provider": "mistral", **child.metadata, "batch_job_id": self._job.id},
+            start=self._job.start,
+            end=self._job.end,
+        )
 
-    def _read_unfinished(self) -> Iterator[Child]:
+    def _pop_line(self) -> bytes:
         line = b"".join(self._unfinished).strip()
         self._unfinished.clear()
-        if line:
-            yield from self.read(line)
+        return line
 
     @guarded(fallback=None)
     def _child(self, result: Any) -> Child | None:
-        fields: Any = json.loads(result) if isinstance(result, bytes) else result
-        custom_id, response = fields.get("custom_id"), fields.get("response") or {}
+        if not isinstance(result, Mapping):
+            return None
+        fields: Mapping[str, Any] = result
+        response = fields.get("response") or {}
         body, status = response.get("body"), response.get("status_code")
-        request = self._request(custom_id)
+        request = self._request(fields.get("custom_id"))
         error = _error_text(fields.get("error"), status, body)
         outcome = self._operation.response(body, request) if error is None else Outcome(error=error)
-        about = {"custom_id": to_loggable(custom_id), "batch_job_id": self._job.id, "status_code": status}
+        about = {"custom_id": to_loggable(fields.get("custom_id")), "status_code": to_loggable(status)}
         return Child(
             self._operation.span_name,
             request.input,
             outcome.output,
             {**request.metadata, **(outcome.metadata or {}), **without_none(about)},
             error=outcome.error,
-            start=self._job.start,
-            end=self._job.end,
             span_type=self._operation.span_type,
             metrics=outcome.metrics,
             children=outcome.children,
@@ -140,7 +147,7 @@ class BatchResults:
             self._lines_by_id = _by_custom_id(self._requests)
         line = self._lines_by_id.get(str(custom_id))
         if line is None:
-            return Request(metadata={"provider": "mistral", **common})
+            return Request(metadata=common)
         return self._operation.request({**common, **json.loads(line)["body"]})
 
 
@@ -160,7 +167,15 @@ def request_lines(requests: Sequence[Any], most_bytes: int) -> bytes:
 
 def first_requests(lines: bytes) -> Loggable:
     """Return the first few of a batch's requests, to be logged."""
-    return [to_loggable(json.loads(line)) for line in lines.split(b"\n", _MOST_REQUESTS_SHOWN)[:_MOST_REQUESTS_SHOWN]]
+    return [to_loggable(json.loads(line)) for line in lines.split(b"\n", MOST_REQUESTS_SHOWN)[:MOST_REQUESTS_SHOWN]]
+
+
+def _parsed(line: bytes) -> Any:
+    """Return what a line says, `None` where that is no JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 @guarded(fallback={})
@@ -195,3 +210,5 @@ def _read_other_response(body: Any, _: Request) -> Outcome:
 
 _OTHER = Operation("mistral.batch.result", SpanTypeAttribute.LLM, _read_other_request, _read_other_response)
 """What a result of an endpoint that nobody knows yet is read as."""
+
+_UNREADABLE = Child(_OTHER.span_name, error="Unreadable result", span_type=_OTHER.span_type)

@@ -54,68 +54,58 @@ ResultsReader = Callable[[Mapping[str, Any]], Results | None]
 """Returns what reads the file that a download with these arguments brings, or `None` where that is no traced one."""
 
 
-def traced_download(find: ResultsReader) -> Wrapper:
-    """Return the wrapper that traces a sync method which downloads files."""
-
-    def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        download = _Download.begin(find, instance, wrapped, kwargs)
-        if download is None:
-            return wrapped(*args, **kwargs)
-        try:
-            response = wrapped(*args, **kwargs)
-        except BaseException as error:
-            download.failed(error)
-            raise
-        download.follow(response)
-        return response
-
-    return call
-
-
-def traced_download_async(find: ResultsReader) -> Wrapper:
-    """Return the wrapper that traces an async method which downloads files."""
-
-    async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        download = _Download.begin(find, instance, wrapped, kwargs)
-        if download is None:
-            return await wrapped(*args, **kwargs)
-        try:
-            response = await wrapped(*args, **kwargs)
-        except BaseException as error:
-            download.failed(error)
-            raise
-        download.follow(response)
-        return response
-
-    return call
-
-
 Listener = Callable[[Mapping[str, Any], Any], object]
 """Is told the arguments of a call and what it returned; never raises."""
 
 
-def heard(listener: Listener) -> Wrapper:
-    """Return the wrapper of a sync method that has no span, and whose calls are worth knowing."""
+def wrappers(find: ResultsReader) -> dict[str, Wrapper]:
+    """Return the wrappers of what downloads files, sync and async, by their names."""
 
-    def call(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = wrapped(*args, **kwargs)
+    def download(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        traced = _Download.begin(find, instance, wrapped, kwargs)
+        if traced is None:
+            return wrapped(*args, **kwargs)
+        try:
+            response = wrapped(*args, **kwargs)
+        except BaseException as error:
+            traced.failed(error)
+            raise
+        traced.follow(response)
+        return response
+
+    async def download_async(
+        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        traced = _Download.begin(find, instance, wrapped, kwargs)
+        if traced is None:
+            return await wrapped(*args, **kwargs)
+        try:
+            response = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            traced.failed(error)
+            raise
+        traced.follow(response)
+        return response
+
+    return {"download": download, "download_async": download_async}
+
+
+def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
+    """Return the wrappers of what uploads files, by their names: no spans, but the listener hears of each file."""
+
+    def upload(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        response = wrapped(*args, **kwargs)
         if is_tracing():
-            listener(kwargs, result)
-        return result
+            listener(kwargs, response)
+        return response
 
-    return call
-
-
-def heard_async(listener: Listener) -> Wrapper:
-    """Return the wrapper of an async method that has no span, and whose calls are worth knowing."""
-
-    async def call(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = await wrapped(*args, **kwargs)
+    async def upload_async(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        response = await wrapped(*args, **kwargs)
         if is_tracing():
-            listener(kwargs, result)
-        return result
+            listener(kwargs, response)
+        return response
 
-    return call
+    return {"upload": upload, "upload_async": upload_async}
 
 
 class _Download:

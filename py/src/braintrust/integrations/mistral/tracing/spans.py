@@ -1,6 +1,7 @@
 """Opening, closing and nesting spans."""
 
 import asyncio
+import contextvars
 import functools
 import os
 import threading
@@ -26,12 +27,16 @@ _PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 _CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
 
 
+silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", default=False)
+"""Whether calls made now are part of one that has a span, which says all there is to say of them."""
+
+
 def is_tracing() -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
-    if handover.is_in_collector() and not handover.may_log():
+    if silenced.get() or (handover.is_in_collector() and not handover.may_log()):
         return False
     return get_span_parent_object() is not NOOP_SPAN
 
