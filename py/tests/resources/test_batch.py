@@ -213,7 +213,12 @@ CALLED = {
     "/v1/moderations": (
         "classifiers.moderate",
         {"input": ["a"]},
-        {"id": "m", "model": "mod", "results": [{"categories": {"pii": False}, "category_scores": {"pii": 0.1}}]},
+        {
+            "id": "m",
+            "model": "mod",
+            "usage": None,
+            "results": [{"categories": {"pii": False}, "category_scores": {"pii": 0.1}}],
+        },
     ),
     "/v1/ocr": (
         "ocr.process",
@@ -461,7 +466,7 @@ def test_results_in_another_process_have_no_input(spans: LoggedSpans) -> None:
     for job in mistral.client.batch.jobs.list().data or []:
         mistral.client.files.download(file_id=str(job.output_file)).read()
     listed, _, child = spans.pop_ended()
-    assert (named(listed), listed["output"]) == ("mistral.batch.jobs.list", [JOB])
+    assert (named(listed), listed["output"]["data"]) == ("mistral.batch.jobs.list", [JOB])
     assert "input" not in child
     assert child["output"] == ANSWER["choices"]
 

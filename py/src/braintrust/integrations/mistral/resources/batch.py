@@ -46,9 +46,8 @@ def read_creation(arguments: Mapping[str, Any]) -> Request:
 
 def read_lookup(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `get`, `cancel` or `list` log."""
-    job_id = arguments.get("job_id")
-    shown = None if job_id is None else {"job_id": to_loggable(job_id)}
-    return Request(shown, request_metadata(arguments, {"job_id"}))
+    parameters = without_none({name: to_loggable(value, name) for name, value in arguments.items()})
+    return Request(parameters or None, without_none({"provider": "mistral", "job_id": parameters.get("job_id")}))
 
 
 def read_job(job: Any, request: Request) -> Outcome:
@@ -67,8 +66,10 @@ def read_job(job: Any, request: Request) -> Outcome:
 
 def read_jobs(response: Any, request: Request) -> Outcome:
     """Return what a `ListBatchJobsResponse` logs, and know its jobs from now on."""
-    jobs: Sequence[Any] = response.data or ()
-    return Outcome([read_job(job, request).output for job in jobs], {"total": to_loggable(response.total)})
+    fields = given_fields(response)
+    jobs = [read_job(job, request).output for job in fields.pop("data", ())]
+    about = to_loggable(fields)
+    return Outcome({"data": jobs, **(about if isinstance(about, dict) else {})}, {"object": "list"})
 
 
 def results_in(arguments: Mapping[str, Any]) -> BatchResults | None:

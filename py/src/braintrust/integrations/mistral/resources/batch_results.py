@@ -128,7 +128,7 @@ class BatchResults:
         body, status = response.get("body"), response.get("status_code")
         request = self._request(fields.get("custom_id"))
         error = _error_text(fields.get("error"), status, body)
-        outcome = self._operation.response(body, request) if error is None else Outcome(error=error)
+        outcome = self._operation.response(_without_nulls(body), request) if error is None else Outcome(error=error)
         about = {"custom_id": to_loggable(fields.get("custom_id")), "status_code": to_loggable(status)}
         return Child(
             self._operation.span_name,
@@ -176,6 +176,18 @@ def _parsed(line: bytes) -> Any:
         return json.loads(line)
     except ValueError:
         return None
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return JSON without what is null, as the SDK's models have it that the call itself would have returned."""
+    if isinstance(value, dict):
+        fields: dict[str, Any] = value
+        return {name: _without_nulls(item) for name, item in fields.items() if item is not None}
+    # Not through the numbers of a vector.
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):
+        items: list[Any] = value
+        return [_without_nulls(item) for item in items]
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 @guarded(fallback={})
