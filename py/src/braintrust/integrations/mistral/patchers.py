@@ -21,12 +21,13 @@ from .resources import (
     conversations,
     embeddings,
     ocr,
+    realtime,
     responses,
     retrieval,
     workflows,
 )
 from .runs import runs
-from .tracing import blocks, downloads, mcp_sessions, parsing
+from .tracing import blocks, downloads, mcp_sessions, parsing, sessions
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -167,6 +168,18 @@ RESOURCES = (
         {},
         {"run": blocks.traced_around(batch.RUN), "wait": blocks.traced_around(batch.WAIT, silent=True)},
     ),
+    Resource(
+        "audio.realtime",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.transcription", "RealtimeTranscription"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.TranscriptionSession)},
+    ),
+    Resource(
+        "audio.realtime_speech",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.SpeechSession)},
+    ),
 )
 """Every traced resource. A further one is a further row."""
 
@@ -232,6 +245,8 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     BatchJobsPatcher,
     FilesPatcher,
     BatchClientPatcher,
+    RealtimeTranscriptionPatcher,
+    RealtimeSpeechPatcher,
 ) = PATCHERS
 
 
@@ -285,11 +300,30 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
             continue
         target = owner
         for part in resource.path.split("."):
+            if isinstance(getattr(type(target), part, None), property):
+                _trace_property(target, part, patcher)
+                target = None
             target = getattr(target, part, None)
         if any(hasattr(target, method) for method, _ in resource.all_wrappers()):
             found = True
             _trace_resource(target, patcher, llm_spans)
     return found
+
+
+@guarded(fallback=None)
+def _trace_property(owner: Any, name: str, patcher: type[ResourcePatcher]) -> None:
+    """Trace the resource behind a property, which makes it, and imports what it needs, when it is asked for."""
+    kind = traced_class(type(owner))
+    if name not in vars(kind):
+        make = getattr(kind, name).fget
+
+        def make_traced(self: Any) -> Any:
+            made = make(self)
+            _trace_resource(made, patcher, None)
+            return made
+
+        setattr(kind, name, property(make_traced))
+    owner.__class__ = kind
 
 
 @guarded(fallback=None)

@@ -18,6 +18,7 @@ from braintrust_mistral.local.mistral.embeddings import Embeddings
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, received
 from braintrust_mistral.local.mistral.errors import RefusedError
 from braintrust_mistral.local.mistral.playback import Clock
+from braintrust_mistral.local.mistral.realtime import Realtime
 from braintrust_mistral.local.mistral.responses import Responses
 from braintrust_mistral.local.mistral.retrieval import Retrieval
 from braintrust_mistral.local.mistral.wire_faults import WireFaults
@@ -38,7 +39,8 @@ class LocalMistral(LocalServer):
 
     The `model` or else the `agent_id` of a request names the scenario that the answer follows; other names get a plain
     answer. Conversations know those of `local.scenarios`; chat, agents and fill-in-the-middle those of
-    `completion_scenarios`; responses those of `response_items`. Everything but conversations also knows
+    `completion_scenarios`; responses those of `response_items`; realtime sessions, for
+    which `websockets` is needed, those of `realtime`. Everything but conversations also knows
     the names in `local.delivery`, which break off or fail; what has neither a model nor an agent goes by the name of
     its tool, index, library or workflow. A batch job answers each request as its endpoint would, and takes two
     seconds. Any request may ask for one of the faults in `local.wire_faults`. The clients for Azure and for Google
@@ -58,7 +60,7 @@ class LocalMistral(LocalServer):
         answering = [row for kind in (Conversations, *others) for row in kind(instant).endpoints()]
         table += Batch(clock, answering).endpoints()
         routes = [Route(row.path, self._served(row), methods=[row.method]) for row in table]
-        super().__init__(routes, port, around=WireFaults)
+        super().__init__([*routes, *Realtime(clock).routes()], port, around=WireFaults)
 
     @property
     def conversations(self) -> dict[str, Conversation]:

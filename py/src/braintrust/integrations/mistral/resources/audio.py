@@ -34,11 +34,19 @@ def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     if is_given(arguments.get("file")):
         content["file"] = _file(arguments["file"])
     metadata = request_metadata(arguments, _AUDIO)
-    references = metadata.get("speaker_references")
-    if isinstance(references, dict):
-        # Their keys are the names of speakers, which do not say that base64 follows.
-        metadata["speaker_references"] = {name: to_loggable(audio, "ref_audio") for name, audio in references.items()}
-    return Request(content, metadata)
+    return Request(content, speaker_references(metadata, arguments))
+
+
+def speaker_references(metadata: dict[str, Loggable], arguments: Mapping[str, Any]) -> dict[str, Loggable]:
+    """Return the metadata of a request with the voices of the speakers, if these are given, as attachments.
+
+    Their keys are the names of speakers, which do not say that base64 follows.
+    """
+    references: Any = arguments.get("speaker_references")
+    if not isinstance(references, Mapping):
+        return metadata
+    voices: Mapping[Any, Any] = references
+    return {**metadata, "speaker_references": {str(name): to_loggable(voices[name], "ref_audio") for name in voices}}
 
 
 @from_loggable

@@ -12,9 +12,10 @@ import wrapt
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded, report_fault
-from ..operations import Arrival, Child, Outcome, Request
+from ..operations import Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from .arguments import own_arguments
+from .live import LiveChildren, Reader
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
 
@@ -29,24 +30,12 @@ else:
 _ANY_HEAD = 32
 
 
-class Results(Protocol):
+class Results(Reader, Protocol):
     """Reads what is in a file, piece by piece."""
 
     @property
     def request(self) -> Request:
         """What the span of the download logs at its beginning."""
-        ...
-
-    def add(self, data: bytes) -> Iterator[Child]:
-        """Yield what is whole with these further bytes."""
-        ...
-
-    def finish(self) -> Iterator[Child]:
-        """Yield what is left at the end of the file."""
-        ...
-
-    def outcome(self) -> Outcome:
-        """Return what the span logs at its end."""
         ...
 
 
@@ -109,14 +98,11 @@ def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
 
 
 class _Download:
-    """A download in progress: an accumulator that logs each result of the file as soon as it is there."""
-
-    first_output = None
+    """A download in progress."""
 
     def __init__(self, results: Results) -> None:
         self._results = results
         self._span = CallSpan("mistral.files.download", SpanTypeAttribute.TASK, results.request)
-        self._decode: Callable[[bytes], bytes] = bytes
 
     @classmethod
     @guarded(fallback=None)
@@ -137,44 +123,31 @@ class _Download:
     @guarded(fallback=None)
     def follow(self, response: Any) -> None:
         """See the body of a response as it is read, or now where it was read already."""
-        lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, self)
+        children = LiveChildren(self._results, self._span)
+        lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, children)
         if response.is_closed:
             try:
-                self.add(response.content)
+                lifecycle.fold(response.content)
             finally:
                 lifecycle.end()
             return
-        self._decode = _decoder(response.headers.get("content-encoding", ""))
-        response.stream = _Body(response.stream, lifecycle)
-
-    def add(self, data: bytes) -> None:
-        """Log the results that are whole with these further bytes of the body."""
-        for result in self._results.add(self._decode(data)):
-            self._span.log_result(result)
-
-    def response(self) -> Outcome:
-        """Log what is left, and return what the span logs."""
-        for result in self._results.finish():
-            self._span.log_result(result)
-        return self._results.outcome()
-
-    def arrivals(self) -> dict[int, Arrival]:
-        """Return none: its children have times of their own."""
-        return {}
+        decode = _decoder(response.headers.get("content-encoding", ""))
+        response.stream = _Body(response.stream, lifecycle, decode)
 
 
 class _Body(ObjectProxy):
     """The stream of a response's body, of a sync or an async client."""
 
-    def __init__(self, stream: Any, lifecycle: StreamLifecycle) -> None:
+    def __init__(self, stream: Any, lifecycle: StreamLifecycle, decode: Callable[[bytes], bytes]) -> None:
         super().__init__(stream)
         self._self_lifecycle = lifecycle
+        self._self_decode = decode
 
     def __iter__(self) -> Iterator[bytes]:
         lifecycle = self._self_lifecycle
         try:
             for data in self.__wrapped__:
-                _fold(lifecycle, data)
+                self._self_fold(data)
                 yield data
         except BaseException as error:
             lifecycle.end(error)
@@ -185,12 +158,18 @@ class _Body(ObjectProxy):
         lifecycle = self._self_lifecycle
         try:
             async for data in self.__wrapped__:
-                _fold(lifecycle, data)
+                self._self_fold(data)
                 yield data
         except BaseException as error:
             lifecycle.end(error)
             raise
         lifecycle.end()
+
+    def _self_fold(self, data: bytes) -> None:
+        try:
+            self._self_lifecycle.fold(self._self_decode(data))
+        except Exception:
+            report_fault()
 
     def close(self) -> None:
         """Close the stream, and end its span."""
@@ -205,13 +184,6 @@ class _Body(ObjectProxy):
             await self.__wrapped__.aclose()
         finally:
             self._self_lifecycle.end()
-
-
-def _fold(lifecycle: StreamLifecycle, data: bytes) -> None:
-    try:
-        lifecycle.fold(data)
-    except Exception:
-        report_fault()
 
 
 def _decoder(encoding: str) -> Callable[[bytes], bytes]:

@@ -14,7 +14,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import error_text_of
 from ..faults import guarded, report_fault
-from ..operations import INSTRUMENTATION, Child, Outcome, Request
+from ..operations import INSTRUMENTATION, Arrival, Child, Outcome, Request
 from . import handover
 from .alignment import align
 from .counting import framework_that_counts, without_count
@@ -87,10 +87,12 @@ class CallSpan:
 
     @guarded(fallback=None)
     def log_result(self, result: Child) -> None:
-        """Log a child that happened at times of its own, whenever that was; now, as far as these are not known."""
-        now = self._time_of_day(time.monotonic())
-        end = now if result.end is None else result.end
-        _log_child(self._span, result, end if result.start is None else result.start, end)
+        """Log a child that happened at times of its own, whenever that was; else when it was seen here, else now."""
+        now = time.monotonic()
+        seen = result.arrival or Arrival(now, now)
+        end = self._time_of_day(seen.last or now) if result.end is None else result.end
+        start = min(self._time_of_day(seen.first), end) if result.start is None else result.start
+        _log_child(self._span, result, start, end)
 
     @guarded(fallback=None)
     def log_late_children(self, children: Sequence[Child]) -> None:
