@@ -7,11 +7,12 @@ import importlib.util
 import io
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import braintrust
 import pytest
-from braintrust.integrations.mistral.resources.batch import jobs_by_file, known_requests
+from braintrust.integrations.mistral.resources.batch import jobs_by_file, known_requests, remember_upload
 
 from tests.conftest import LoggedSpans
 from tests.helpers.wire import Json, answer, client_of, httpx
@@ -196,9 +197,13 @@ def test_each_result_is_the_call_that_it_was(spans: LoggedSpans) -> None:
 SIZE = {"dpi": 2, "height": 2, "width": 2}
 ROLE = {"type": "message.output", "role": "assistant"}
 CALL = {"type": "function.call"}
+WITH_NULLS = {
+    **ANSWER,
+    "choices": [{**ANSWER["choices"][0], "message": {**ANSWER["choices"][0]["message"], "tool_calls": None}}],
+}
 CALLED = {
     "/v1/chat/completions": ("chat.complete", QUESTION, ANSWER),
-    "/v1/fim/completions": ("fim.complete", {"prompt": "def f(", "suffix": "return 1"}, ANSWER),
+    "/v1/fim/completions": ("fim.complete", {"prompt": "def f(", "suffix": "return 1"}, WITH_NULLS),
     "/v1/embeddings": (
         "embeddings.create",
         {"input": ["a", "b"]},
@@ -453,6 +458,17 @@ def test_requests_that_were_uploaded_here_are_known(kind: str, spans: LoggedSpan
     mistral.client.files.download(file_id="file_out").read()
     _, child = spans.pop_ended()
     assert child.get("input") == (None if "long" in kind else QUESTION["messages"])
+
+
+def test_a_long_file_is_not_read_here() -> None:
+    class Long(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise AssertionError("read")
+
+    file = Long(bytes(17_000_000))
+    file.seek(5)
+    remember_upload({"file": {"content": file}, "purpose": "batch"}, SimpleNamespace(id="file_in"))
+    assert (file.tell(), len(known_requests)) == (5, 0)
 
 
 def test_other_uploads_are_not_looked_at(spans: LoggedSpans) -> None:
