@@ -242,7 +242,7 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     ManagedIndexesPatcher,
     DocumentsPatcher,
     WorkflowsPatcher,
-    BatchJobsPatcher,
+    JobsPatcher,
     FilesPatcher,
     BatchClientPatcher,
     RealtimeTranscriptionPatcher,

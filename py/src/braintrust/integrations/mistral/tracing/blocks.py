@@ -7,7 +7,6 @@ from typing import Any
 from ..faults import guarded
 from ..operations import Operation
 from ..patching import Wrapper
-from .arguments import own_arguments
 from .calls import TracedCall
 from .spans import silenced
 
@@ -21,7 +20,7 @@ def traced_around(operation: Operation, *, silent: bool = False) -> Wrapper:
     """
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = _begin(operation, instance, wrapped, args, kwargs)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, None)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -34,13 +33,6 @@ def traced_around(operation: Operation, *, silent: bool = False) -> Wrapper:
         return result
 
     return call
-
-
-@guarded(fallback=None)
-def _begin(
-    operation: Operation, instance: Any, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> TracedCall | None:
-    return TracedCall.begin(operation, instance, method, own_arguments(method, kwargs, args), None)
 
 
 @guarded(fallback=contextlib.nullcontext())
