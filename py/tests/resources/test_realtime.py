@@ -185,7 +185,7 @@ async def test_a_session_that_the_caller_ends_is_no_failure(end: Any, mistral: M
     del connection
     gc.collect()
     # A generator that was left is closed by the loop.
-    while 0 in spans.ends.values():
+    while 0 in spans.ends.values():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     session, transcription = spans.pop_ended()
     await websocket.close()

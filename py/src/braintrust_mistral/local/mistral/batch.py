@@ -170,7 +170,7 @@ class Batch:
         except RefusedError as refusal:
             failure = refusal.failure
             return {**common, "response": {"status_code": failure.status}, "error": failure.body}
-        return {**common, "response": {"status_code": 200, "body": json.loads(response.body)}, "error": None}
+        return {**common, "response": {"status_code": 200, "body": json.loads(bytes(response.body))}, "error": None}
 
     def _stored(self, content: bytes, purpose: str, name: str) -> _File:
         created_at = int(self._clock.now().timestamp())

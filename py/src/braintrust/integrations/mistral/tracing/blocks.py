@@ -7,6 +7,7 @@ from typing import Any
 from ..faults import guarded
 from ..operations import Operation
 from ..patching import Wrapper
+from .arguments import pop_prompt
 from .calls import TracedCall
 from .spans import silenced
 
@@ -20,7 +21,8 @@ def traced_around(operation: Operation, *, silent: bool = False) -> Wrapper:
     """
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, None)
+        prompt = pop_prompt(kwargs)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:

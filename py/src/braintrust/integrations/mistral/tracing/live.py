@@ -10,7 +10,7 @@ from .spans import CallSpan
 class Reader(Protocol):
     """Reads what arrives, piece by piece."""
 
-    def add(self, piece: Any) -> Iterator[Child]:
+    def add(self, piece: Any, /) -> Iterator[Child]:
         """Yield what is whole with this piece."""
         ...
 

@@ -15,7 +15,8 @@ from braintrust.span_types import SpanTypeAttribute
 from ..faults import guarded, report_fault
 from ..operations import Child, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
-from .arguments import own_arguments
+from ..payloads import Loggable
+from .arguments import own_arguments, pop_prompt
 from .live import LiveChildren
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
@@ -60,7 +61,8 @@ def traced_connect(make: SessionMaker) -> Wrapper:
     """Return the wrapper that traces the sessions that an async method opens."""
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        opening = _Opening.begin(make, instance, wrapped, args, kwargs)
+        prompt = pop_prompt(kwargs)
+        opening = _Opening.begin(make, instance, wrapped, args, kwargs, prompt)
         if opening is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -77,24 +79,25 @@ def traced_connect(make: SessionMaker) -> Wrapper:
 class _Opening:
     """A session from the call that connects to the connection that it returns."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, prompt: Loggable) -> None:
         self._session = session
-        self._span = CallSpan(session.name, SpanTypeAttribute.TASK, session.request)
+        self._span = CallSpan(session.name, SpanTypeAttribute.TASK, session.request.built_from(prompt))
 
     @classmethod
     @guarded(fallback=None)
-    def begin(
+    def begin(  # noqa: PLR0917
         cls,
         make: SessionMaker,
         resource: Any,
         method: Callable[..., Any],
         positional: tuple[Any, ...],
         named: Mapping[str, Any],
+        prompt: Loggable,
     ) -> "_Opening | None":
         """Open the span of a session, or return `None` where nobody would see it."""
         if is_traced_outside(resource) or not is_tracing():
             return None
-        return cls(make(own_arguments(method, named, positional)))
+        return cls(make(own_arguments(method, named, positional)), prompt)
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -142,8 +145,8 @@ def _cancellation() -> BaseException | None:
     except RuntimeError:
         return None
     # From Python 3.11 on.
-    is_cancelling = task is not None and hasattr(task, "cancelling") and task.cancelling()
-    return asyncio.CancelledError() if is_cancelling else None
+    cancelling: Callable[[], int] | None = getattr(task, "cancelling", None)
+    return asyncio.CancelledError() if cancelling is not None and cancelling() else None
 
 
 # Bounded: an application may make classes of connections at run time.
