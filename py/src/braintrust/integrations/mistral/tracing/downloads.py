@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import wrapt
 from braintrust.span_types import SpanTypeAttribute
 
-from ..faults import guarded, report_fault
+from ..faults import guarded
 from ..operations import Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from .arguments import own_arguments
@@ -123,16 +123,19 @@ class _Download:
     @guarded(fallback=None)
     def follow(self, response: Any) -> None:
         """See the body of a response as it is read, or now where it was read already."""
-        children = LiveChildren(self._results, self._span)
-        lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, children)
-        if response.is_closed:
-            try:
+        try:
+            children = LiveChildren(self._results, self._span)
+            lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, children)
+            if response.is_closed:
                 lifecycle.fold(response.content)
-            finally:
                 lifecycle.end()
-            return
-        decode = _decoder(response.headers.get("content-encoding", ""))
-        response.stream = _Body(response.stream, lifecycle, decode)
+            else:
+                decode = _decoder(response.headers.get("content-encoding", ""))
+                response.stream = _Body(response.stream, lifecycle, decode)
+        except Exception:
+            # Nobody sees when it ends.
+            self._span.close(Outcome)
+            raise
 
 
 class _Body(ObjectProxy):
@@ -165,11 +168,9 @@ class _Body(ObjectProxy):
             raise
         lifecycle.end()
 
+    @guarded(fallback=None)
     def _self_fold(self, data: bytes) -> None:
-        try:
-            self._self_lifecycle.fold(self._self_decode(data))
-        except Exception:
-            report_fault()
+        self._self_lifecycle.fold(self._self_decode(data))
 
     def close(self) -> None:
         """Close the stream, and end its span."""

@@ -107,11 +107,16 @@ class _Opening:
     @guarded(fallback=None)
     def follow(self, connection: Any) -> None:
         """See what is sent and what arrives on a connection, and when it ends."""
-        lifecycle = _SessionLifecycle(self._session, self._span)
-        self._session.connected(connection.session)
-        kind = _traced_class(type(connection))
-        setattr(connection, _LIFECYCLE, lifecycle)
-        connection.__class__ = kind
+        try:
+            lifecycle = _SessionLifecycle(self._session, self._span)
+            self._session.connected(connection.session)
+            kind = _traced_class(type(connection))
+            setattr(connection, _LIFECYCLE, lifecycle)
+            connection.__class__ = kind
+        except Exception:
+            # Nobody sees when it ends.
+            self._span.close(Outcome)
+            raise
 
 
 class _SessionLifecycle(StreamLifecycle):
@@ -128,6 +133,7 @@ class _SessionLifecycle(StreamLifecycle):
         self.sent: Callable[[str, Any], None] = session.sent
         self.readers = 0
 
+    @guarded(fallback=None)
     def end(self, error: BaseException | None = None, at: float | None = None) -> None:
         """End the span with what has arrived, and keep nothing of it."""
         self.sent = _ignore
@@ -138,6 +144,7 @@ def _ignore(_: str, __: Any) -> None:
     """Take up nothing: the session is over."""
 
 
+@guarded(fallback=None)
 def _cancellation() -> BaseException | None:
     """Return the cancellation of the task that this runs in, which the SDK's connections keep to themselves."""
     try:
