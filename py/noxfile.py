@@ -144,7 +144,9 @@ def test_python(session: nox.Session) -> None:
 def host(session: nox.Session) -> None:
     """Put the integration where the SDK has its own, in a copy of the SDK, and run the SDK's checks there."""
     requirements = nox.project.dependency_groups(PROJECT, "host")
-    session.install(f"braintrust=={VERSIONS['host'][0]}", f"mistralai[agents,realtime]=={NEWEST_MISTRAL}", *requirements)
+    session.install(
+        f"braintrust=={VERSIONS['host'][0]}", f"mistralai[agents,realtime]=={NEWEST_MISTRAL}", *requirements
+    )
     (installed,) = Path(session.virtualenv.location).glob("**/site-packages/braintrust")
     tree = Path(session.create_tmp()).resolve()
     folder = tree / "braintrust" / "integrations" / "mistral"

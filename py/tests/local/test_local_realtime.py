@@ -71,7 +71,9 @@ async def test_texts_are_read_aloud(async_sdk: Any) -> None:
     assert events[-1].usage.total_tokens > 0
 
 
-@pytest.mark.parametrize(("model", "said"), [("http-401", "401"), ("close-frame", "No such voice"), ("broken", "(?i)close")])
+@pytest.mark.parametrize(
+    ("model", "said"), [("http-401", "401"), ("close-frame", "No such voice"), ("broken", "(?i)close")]
+)
 async def test_sessions_fail(model: str, said: str, async_sdk: Any) -> None:
     with pytest.raises(Exception, match=said):
         await types(async_sdk.audio.realtime.transcribe_stream(pieces(), model))
