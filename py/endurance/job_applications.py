@@ -187,4 +187,19 @@ async def _all(connection: Any) -> list[Any]:
     return [event async for event in connection]
 
 
-JOB_APPLICATIONS: list[Application] = [realtime, batch_async, batch]
+def voice(_: Any) -> list[Any]:
+    """The functions of a voice agent."""
+    if importlib.util.find_spec("mistralai.extra.voice_agents") is None:
+        return []
+    from mistralai.extra.voice_agents.tools import function_tool
+
+    def price(passengers: int) -> str:
+        """The price of a ticket."""
+        return f"{3 * passengers} euros"
+
+    handler = function_tool(price)
+    calls = (handler.invoke(arguments) for arguments in ('{"passengers": 2}', "{"))
+    return [asyncio.run(seen_async(call)) for call in calls]
+
+
+JOB_APPLICATIONS: list[Application] = [voice, realtime, batch_async, batch]

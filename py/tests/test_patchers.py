@@ -179,6 +179,7 @@ TABLE += [
         (),
     ),
     ("mistral.audio.realtime_speech.connect.v2", "mistralai.extra.realtime.speech", "RealtimeSpeech.connect", ()),
+    ("mistral.extra.voice_agents.invoke.v2", "mistralai.extra.voice_agents.tools", "FunctionHandler.invoke", ()),
 ]
 
 # Only these are not in every supported version: the first major version that has them, and the last.
@@ -189,6 +190,7 @@ SINCE = {
     "mistral.beta.context.search_indexes": 3,
     "mistral.beta.rag.managed_indexes": 2,
     "mistral.extra.batch": 2,
+    "mistral.extra.voice_agents": 3,
     "mistral.responses": 3,
     "mistral.workflows": 2,
 }
@@ -243,6 +245,7 @@ def test_the_names_are_those_of_the_sdk() -> None:
         "mistral.extra.batch": "BatchClientPatcher",
         "mistral.audio.realtime": "RealtimeTranscriptionPatcher",
         "mistral.audio.realtime_speech": "RealtimeSpeechPatcher",
+        "mistral.extra.voice_agents": "FunctionHandlerPatcher",
     }
     for patcher in PATCHERS:
         assert issubclass(patcher, CompositeFunctionWrapperPatcher)
@@ -276,8 +279,8 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
 def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> None:
     client: Any = make_client(lambda _: answer({}))
     for resource in RESOURCES:
-        # The application makes a `BatchClient` itself.
-        if resource.path == "extra.batch" or not is_installed(f"mistral.{resource.path}"):
+        # The application makes a `BatchClient` and the like itself.
+        if resource.path.startswith("extra.") or not is_installed(f"mistral.{resource.path}"):
             continue
         target = operator.attrgetter(resource.path)(client)
         assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}

@@ -24,6 +24,7 @@ from .resources import (
     realtime,
     responses,
     retrieval,
+    voice_agents,
     workflows,
 )
 from .runs import runs
@@ -166,7 +167,10 @@ RESOURCES = (
         "extra.batch",
         (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),),
         {},
-        {"run": blocks.traced_around(batch.RUN), "wait": blocks.traced_around(batch.WAIT, silent=True)},
+        {
+            "run": blocks.traced_around(lambda _: batch.RUN),
+            "wait": blocks.traced_around(lambda _: batch.WAIT, silent=True),
+        },
     ),
     Resource(
         "audio.realtime",
@@ -179,6 +183,12 @@ RESOURCES = (
         (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),),
         {},
         {"connect": sessions.traced_connect(realtime.SpeechSession)},
+    ),
+    Resource(
+        "extra.voice_agents",
+        (Place(MISTRAL, "v2", "mistralai.extra.voice_agents.tools", "FunctionHandler"),),
+        {},
+        {"invoke": blocks.traced_around(voice_agents.function_operation)},
     ),
 )
 """Every traced resource. A further one is a further row."""
@@ -247,6 +257,7 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     BatchClientPatcher,
     RealtimeTranscriptionPatcher,
     RealtimeSpeechPatcher,
+    FunctionHandlerPatcher,
 ) = PATCHERS
 
 

@@ -12,17 +12,17 @@ from .calls import TracedCall
 from .spans import silenced
 
 
-def traced_around(operation: Operation, *, silent: bool = False) -> Wrapper:
+def traced_around(operation: Callable[[Any], Operation], *, silent: bool = False) -> Wrapper:
     """Return the wrapper that traces the calls of an async method, with its span the current one meanwhile.
 
     Args:
-        operation: the method's row.
+        operation: returns the method's row for the object whose method it is.
         silent: whether the calls that it makes have no spans, such as those that ask again and again.
     """
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
+        traced_call = _begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
@@ -35,6 +35,11 @@ def traced_around(operation: Operation, *, silent: bool = False) -> Wrapper:
         return result
 
     return call
+
+
+@guarded(fallback=None)
+def _begin(operation: Callable[[Any], Operation], instance: Any, *call: Any) -> TracedCall | None:
+    return TracedCall.begin(operation(instance), instance, *call)
 
 
 @guarded(fallback=contextlib.nullcontext())
