@@ -1,5 +1,5 @@
 import asyncio
-import importlib
+import importlib.util
 import inspect
 import operator
 from types import SimpleNamespace
@@ -123,6 +123,18 @@ METHODS = (
     ("mistral.workflows.wait_for_workflow_completion_async", "workflows.Workflows.wait_for_workflow_completion_async"),
     ("mistral.workflows.execute_workflow_and_wait", "workflows.Workflows.execute_workflow_and_wait"),
     ("mistral.workflows.execute_workflow_and_wait_async", "workflows.Workflows.execute_workflow_and_wait_async"),
+    ("mistral.batch.jobs.create", "jobs.Jobs.create"),
+    ("mistral.batch.jobs.create_async", "jobs.Jobs.create_async"),
+    ("mistral.batch.jobs.get", "jobs.Jobs.get"),
+    ("mistral.batch.jobs.get_async", "jobs.Jobs.get_async"),
+    ("mistral.batch.jobs.cancel", "jobs.Jobs.cancel"),
+    ("mistral.batch.jobs.cancel_async", "jobs.Jobs.cancel_async"),
+    ("mistral.batch.jobs.list", "jobs.Jobs.list"),
+    ("mistral.batch.jobs.list_async", "jobs.Jobs.list_async"),
+    ("mistral.files.download", "files.Files.download"),
+    ("mistral.files.download_async", "files.Files.download_async"),
+    ("mistral.files.upload", "files.Files.upload"),
+    ("mistral.files.upload_async", "files.Files.upload_async"),
 )
 
 # Where each client has its resources, from 2.0 on and in 1.x, and what other clients have of Mistral's own.
@@ -133,20 +145,40 @@ PACKAGES = {
 }
 CLOUDS = {"chat": ("mistral.azure", "mistral.vertex"), "fim": ("mistral.vertex",), "ocr": ("mistral.azure",)}
 
+# Only in 1.x is a class elsewhere, by another name.
+ELSEWHERE_IN_1 = {"beta_agents.BetaAgents": "mistral_agents.MistralAgents", "jobs.Jobs": "mistral_jobs.MistralJobs"}
+
 # Name, target_module, target_path and the names of superseded_by.
 TABLE = [
     row
     for name, place in METHODS
     for module, _, path in [place.partition(".")]
-    # Only in 1.x is a class elsewhere, by another name.
-    for older_place in [place.replace("beta_agents.BetaAgents", "mistral_agents.MistralAgents")]
+    for older_place in [ELSEWHERE_IN_1.get(place.rpartition(".")[0], place.rpartition(".")[0])]
     for client in ("mistral", *(() if "parse" in name else CLOUDS.get(module, ())))
     for newer, older in [PACKAGES[client]]
     for method in [name.replace("mistral", client, 1)]
     for row in (
         (f"{method}.v2", f"{newer}.{module}", path, ()),
-        (f"{method}.v1", f"{older}.{older_place.partition('.')[0]}", older_place.partition(".")[2], (f"{method}.v2",)),
+        (
+            f"{method}.v1",
+            f"{older}.{older_place.partition('.')[0]}",
+            f"{older_place.partition('.')[2]}.{path.partition('.')[2]}",
+            (f"{method}.v2",),
+        ),
     )
+]
+# Those of the extras, which are where they are in every version.
+TABLE += [
+    ("mistral.extra.batch.run.v2", "mistralai.extra.batch.client", "BatchClient.run", ()),
+    ("mistral.extra.batch.wait.v2", "mistralai.extra.batch.client", "BatchClient.wait", ()),
+    (
+        "mistral.audio.realtime.connect.v2",
+        "mistralai.extra.realtime.transcription",
+        "RealtimeTranscription.connect",
+        (),
+    ),
+    ("mistral.audio.realtime_speech.connect.v2", "mistralai.extra.realtime.speech", "RealtimeSpeech.connect", ()),
+    ("mistral.extra.voice_agents.invoke.v2", "mistralai.extra.voice_agents.tools", "FunctionHandler.invoke", ()),
 ]
 
 SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
@@ -162,6 +194,13 @@ def is_installed(name: str) -> bool:
     except AttributeError:
         return False
     return True
+
+
+def is_importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def test_the_table_expands_into_these_patchers() -> None:
@@ -194,6 +233,12 @@ def test_the_names_are_those_of_the_sdk() -> None:
         "mistral.beta.rag.managed_indexes": "ManagedIndexesPatcher",
         "mistral.beta.libraries.documents": "DocumentsPatcher",
         "mistral.workflows": "WorkflowsPatcher",
+        "mistral.batch.jobs": "JobsPatcher",
+        "mistral.files": "FilesPatcher",
+        "mistral.extra.batch": "BatchClientPatcher",
+        "mistral.audio.realtime": "RealtimeTranscriptionPatcher",
+        "mistral.audio.realtime_speech": "RealtimeSpeechPatcher",
+        "mistral.extra.voice_agents": "FunctionHandlerPatcher",
     }
     for patcher in PATCHERS:
         assert issubclass(patcher, CompositeFunctionWrapperPatcher)
@@ -213,10 +258,12 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
     composite: type[CompositeFunctionWrapperPatcher],
 ) -> None:
     for patcher in composite.sub_patchers:
-        method = patcher.target_path.rpartition(".")[2]
-        expected = is_installed(f"{composite.name}.{method}") and patcher.name.endswith(
-            ".v1" if IS_MISTRALAI_1 else ".v2"
-        )
+        if ".extra." in str(patcher.target_module):
+            expected = is_importable(str(patcher.target_module))
+        else:
+            is_of_this_layout = patcher.name.endswith(".v1" if IS_MISTRALAI_1 else ".v2")
+            method = patcher.target_path.rpartition(".")[2]
+            expected = is_of_this_layout and is_installed(f"{composite.name}.{method}")
         assert patcher.applies(None, None) is expected
         if expected:
             assert patcher.is_patched(None, None)
@@ -228,7 +275,8 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
 def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> None:
     client: Any = make_client(lambda _: answer({}))
     for resource in RESOURCES:
-        if not is_installed(f"mistral.{resource.path}"):
+        # The application makes a `BatchClient` and the like itself.
+        if resource.path.startswith("extra.") or not is_installed(f"mistral.{resource.path}"):
             continue
         target = operator.attrgetter(resource.path)(client)
         assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}

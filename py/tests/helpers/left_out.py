@@ -13,7 +13,7 @@ _KEEPS = {
         "update_version_metadata",
     },
     "files are kept, or their links made; what reads one has a span of that": {
-        "files": "delete download get_signed_url list retrieve upload",
+        "files": "delete get_signed_url list retrieve",
     },
     "a library and its documents are kept, indexed and shared; what searches and reads them is traced": {
         "beta.libraries": "create delete get libraries_update_v1 list update",
@@ -41,9 +41,7 @@ _KEEPS = {
         "audio.voices": "create delete get get_sample_audio list search update",
         "fine_tuning.jobs": "cancel create get list start",
     },
-    "a list of jobs, or the end of what is kept of one; what creates and reads them is traced": {
-        "batch.jobs": "delete list",
-    },
+    "it ends what is kept of a job; what creates and reads them is traced": {"batch.jobs": "delete"},
     "workflows are published, scheduled and watched here; what executes one is traced": {
         "workflows": "add_workflow_tags archive_workflow bulk_archive_workflows bulk_unarchive_workflows get_workflow "
         "get_workflow_registration get_workflow_registrations get_workflows unarchive_workflow update_workflow",
@@ -92,6 +90,10 @@ _KEEPS = {
 
 _OTHERS = {
     "its call of `stream` is traced": {"chat": "parse_stream"},
+    "its call of `connect` is traced": {
+        "audio.realtime": "transcribe_stream",
+        "audio.realtime_speech": "speak_stream",
+    },
     "it counts tokens, and no model reads them": {"responses": "count_input_tokens"},
     "it makes an HTTP client for any request to any API": {"beta.connectors": "http_client"},
     "it makes a session or its key; what is said in one is told by the client that opens it": {
@@ -100,16 +102,9 @@ _OTHERS = {
     },
 }
 
-# One line each to be taken out when they are traced.
-_NOT_YET = {
-    "batch jobs are not traced yet": {"batch.jobs": "cancel create get"},
-    "sessions of realtime audio are not traced yet": {"audio.realtime": "connect transcribe_stream"},
-    "sessions of realtime speech are not traced yet": {"audio.realtime_speech": "connect speak_stream"},
-}
-
 LEFT_OUT: dict[str, str] = {
     f"{path}.{name}": reason
-    for reasons in (_KEEPS, _OTHERS, _NOT_YET)
+    for reasons in (_KEEPS, _OTHERS)
     for reason, paths in reasons.items()
     for path, names in paths.items()
     for name in names.split()

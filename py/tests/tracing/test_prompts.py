@@ -60,6 +60,8 @@ def arguments_of(path: str) -> Json:
         "document": {"type": "document_url", "document_url": "https://example.com/a.pdf"},
         "from_entry_id": "entry1",
         "file_id": "file1",
+        "endpoint": "/v1/chat/completions",
+        "job_id": "job1",
     }
     if path.endswith("classify_chat"):
         given["inputs"] = given["input"]

@@ -15,17 +15,20 @@ from .providers import AZURE, MISTRAL, VERTEX, Provider
 from .resources import (
     agents,
     audio,
+    batch,
     classifiers,
     completions,
     conversations,
     embeddings,
     ocr,
+    realtime,
     responses,
     retrieval,
+    voice_agents,
     workflows,
 )
 from .runs import runs
-from .tracing import mcp_sessions, parsing
+from .tracing import blocks, downloads, mcp_sessions, parsing, sessions
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -149,6 +152,44 @@ RESOURCES = (
     ),
     Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents"), retrieval.DOCUMENTS),
     Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
+    Resource(
+        "batch.jobs",
+        on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
+        batch.OPERATIONS,
+    ),
+    Resource(
+        "files",
+        on(MISTRAL, module="files", class_name="Files"),
+        {},
+        {**downloads.wrappers(batch.results_in), **downloads.upload_wrappers(batch.remember_upload)},
+    ),
+    Resource(
+        "extra.batch",
+        (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),),
+        {},
+        {
+            "run": blocks.traced_around(lambda _: batch.RUN),
+            "wait": blocks.traced_around(lambda _: batch.WAIT, silent=True),
+        },
+    ),
+    Resource(
+        "audio.realtime",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.transcription", "RealtimeTranscription"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.TranscriptionSession)},
+    ),
+    Resource(
+        "audio.realtime_speech",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.SpeechSession)},
+    ),
+    Resource(
+        "extra.voice_agents",
+        (Place(MISTRAL, "v2", "mistralai.extra.voice_agents.tools", "FunctionHandler"),),
+        {},
+        {"invoke": blocks.traced_around(voice_agents.function_operation)},
+    ),
 )
 """Every traced resource. A further one is a further row."""
 
@@ -211,6 +252,12 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     ManagedIndexesPatcher,
     DocumentsPatcher,
     WorkflowsPatcher,
+    JobsPatcher,
+    FilesPatcher,
+    BatchClientPatcher,
+    RealtimeTranscriptionPatcher,
+    RealtimeSpeechPatcher,
+    FunctionHandlerPatcher,
 ) = PATCHERS
 
 
@@ -264,11 +311,30 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
             continue
         target = owner
         for part in resource.path.split("."):
+            if isinstance(getattr(type(target), part, None), property):
+                _trace_property(target, part, patcher)
+                target = None
             target = getattr(target, part, None)
         if any(hasattr(target, method) for method, _ in resource.all_wrappers()):
             found = True
             _trace_resource(target, patcher, llm_spans)
     return found
+
+
+@guarded(fallback=None)
+def _trace_property(owner: Any, name: str, patcher: type[ResourcePatcher]) -> None:
+    """Trace the resource behind a property, which makes it, and imports what it needs, when it is asked for."""
+    kind = traced_class(type(owner))
+    if name not in vars(kind):
+        make = getattr(kind, name).fget
+
+        def make_traced(self: Any) -> Any:
+            made = make(self)
+            _trace_resource(made, patcher, None)
+            return made
+
+        setattr(kind, name, property(make_traced))
+    owner.__class__ = kind
 
 
 @guarded(fallback=None)

@@ -147,6 +147,10 @@ class Recorded:
         assert len(calls) == len(self._cassette.requests)
         return calls
 
+    def rows(self) -> list[Json]:
+        """Return the rows of all spans since the test began."""
+        return self._spans.pop()
+
     @property
     def call(self) -> "LoggedSpan":
         """The last call."""
@@ -159,6 +163,10 @@ class Recorded:
     def response(self, call: int = -1) -> Any:
         """Return the body of an unstreamed response."""
         return json.loads(self._cassette.responses[call]["body"]["string"])
+
+    def body(self) -> bytes:
+        """Return the body of the last response."""
+        return self._cassette.responses[-1]["body"]["string"]
 
     def events(self, call: int = -1) -> list[Json]:
         """Return the data of a stream's events."""
@@ -1142,6 +1150,127 @@ def test_wrap_mistral_classifiers_classify_chat_sync(recorded: Recorded) -> None
 async def test_wrap_mistral_classifiers_classify_chat_async(recorded: Recorded) -> None:
     await recorded.mistral.classifiers.classify_chat_async(**CHAT_CLASSIFICATION)
     assert recorded.call == expected_classification("classify_chat", CHAT_CLASSIFICATION, recorded.response())
+
+
+# --- batch jobs ---
+
+
+BATCH: Json = {
+    "endpoint": "/v1/chat/completions",
+    "model": "mistral-small-latest",
+    "requests": [{"custom_id": name, "body": {"messages": MESSAGES, "max_tokens": 100}} for name in ("a", "b")],
+}
+
+
+def expected_job(method: str, inputs: Any, job: Json, **metadata: Any) -> LoggedSpan:
+    """What a batch job's creation, lookup or cancellation shows; none of these jobs brings results."""
+    about = {name: job[name] for name in ("endpoint", "model", "status")}
+    counted = {"job_id": job["id"], "request_count": job["total_requests"]}
+    metadata = {"provider": "mistral", **about, **counted, **metadata}
+    output = {name: value for name, value in job.items() if value is not None}
+    return LoggedSpan(f"mistral.batch.jobs.{method}", "task", inputs, output, metadata, {"duration": ANY})
+
+
+def test_wrap_mistral_batch_jobs_create_sync(recorded: Recorded) -> None:
+    recorded.mistral.batch.jobs.create(**BATCH)
+    assert recorded.call == expected_job("create", {"requests": BATCH["requests"]}, recorded.response())
+
+
+@pytest.mark.asyncio
+async def test_wrap_mistral_batch_jobs_create_async(recorded: Recorded) -> None:
+    await recorded.mistral.batch.jobs.create_async(**BATCH)
+    assert recorded.call == expected_job("create", {"requests": BATCH["requests"]}, recorded.response())
+
+
+def test_wrap_mistral_batch_jobs_get_sync(recorded: Recorded) -> None:
+    job = {"job_id": recorded.mistral.batch.jobs.create(**BATCH).id}
+    recorded.mistral.batch.jobs.get(**job)
+    assert recorded.call == expected_job("get", job, recorded.response())
+
+
+@pytest.mark.asyncio
+async def test_wrap_mistral_batch_jobs_get_async(recorded: Recorded) -> None:
+    job = {"job_id": (await recorded.mistral.batch.jobs.create_async(**BATCH)).id}
+    await recorded.mistral.batch.jobs.get_async(**job)
+    assert recorded.call == expected_job("get", job, recorded.response())
+
+
+def test_wrap_mistral_batch_jobs_cancel_sync(recorded: Recorded) -> None:
+    job = {"job_id": recorded.mistral.batch.jobs.create(**BATCH).id}
+    recorded.mistral.batch.jobs.cancel(**job)
+    assert recorded.call == expected_job("cancel", job, recorded.response())
+
+
+@pytest.mark.asyncio
+async def test_wrap_mistral_batch_jobs_cancel_async(recorded: Recorded) -> None:
+    job = {"job_id": (await recorded.mistral.batch.jobs.create_async(**BATCH)).id}
+    await recorded.mistral.batch.jobs.cancel_async(**job)
+    assert recorded.call == expected_job("cancel", job, recorded.response())
+
+
+def expected_job_list(arguments: Json, response: Json) -> LoggedSpan:
+    """What a list of batch jobs shows."""
+    jobs = [{name: value for name, value in job.items() if value is not None} for job in response["data"]]
+    metadata = {"provider": "mistral", "object": "list"}
+    output = {**response, "data": jobs}
+    return LoggedSpan("mistral.batch.jobs.list", "task", arguments, output, metadata, {"duration": ANY})
+
+
+def test_wrap_mistral_batch_jobs_list_sync(recorded: Recorded) -> None:
+    recorded.mistral.batch.jobs.create(**BATCH)
+    recorded.mistral.batch.jobs.list(page=0, page_size=1)
+    assert recorded.call == expected_job_list({"page": 0, "page_size": 1}, recorded.response())
+
+
+@pytest.mark.asyncio
+async def test_wrap_mistral_batch_jobs_list_async(recorded: Recorded) -> None:
+    await recorded.mistral.batch.jobs.create_async(**BATCH)
+    await recorded.mistral.batch.jobs.list_async(page=0, page_size=1)
+    assert recorded.call == expected_job_list({"page": 0, "page_size": 1}, recorded.response())
+
+
+def finished_job(recorded: Recorded) -> Any:
+    """Create a batch job, and look it up until it is over."""
+    jobs = recorded.mistral.batch.jobs
+    job = jobs.create(**BATCH)
+    while job.status in ("QUEUED", "RUNNING"):
+        job = jobs.get(job_id=job.id)
+    return job
+
+
+def check_results(recorded: Recorded, job: Any) -> None:
+    """Check that the last request's span has below it each result of the job, with its request and at its time."""
+    *_, download, first, second = sorted(recorded.rows(), key=lambda row: row["span_attributes"]["exec_counter"])
+    results = [json.loads(line) for line in recorded.body().splitlines()]
+    assert logged_span(download)[:4] == (
+        *("mistral.files.download", "task"),
+        *({"file_id": job.output_file}, {"succeeded": 2, "failed": 0}),
+    )
+    for row, result in zip((first, second), results, strict=True):
+        assert row["span_parents"] == [download["span_id"]]
+        assert (row["metrics"]["start"], row["metrics"]["end"]) == (job.started_at, job.completed_at)
+        expected = expected_completion(
+            "chat.complete", {"model": BATCH["model"], **BATCH["requests"][0]["body"]}, result["response"]["body"]
+        )
+        about = {"custom_id": result["custom_id"], "batch_job_id": job.id, "status_code": 200}
+        metrics = {name: value for name, value in expected.metrics.items() if name != "duration"}
+        expected = expected._replace(metadata={**expected.metadata, **about}, metrics=metrics)
+        assert logged_span(row) == expected
+
+
+def test_wrap_mistral_files_download_sync(recorded: Recorded) -> None:
+    """Whose lines are the results of a batch job."""
+    job = finished_job(recorded)
+    recorded.mistral.files.download(file_id=job.output_file).read()
+    check_results(recorded, job)
+
+
+@pytest.mark.asyncio
+async def test_wrap_mistral_files_download_async(recorded: Recorded) -> None:
+    """Whose lines are the results of a batch job."""
+    job = finished_job(recorded)
+    await (await recorded.mistral.files.download_async(file_id=job.output_file)).aread()
+    check_results(recorded, job)
 
 
 # --- conversations: every method ---

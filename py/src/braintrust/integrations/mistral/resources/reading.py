@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import io
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -134,3 +135,22 @@ def unix_time(timestamp: Loggable) -> float | None:
     except ValueError:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def readable_bytes(content: Any) -> bytes | None:
+    """Return the bytes that the SDK is about to send of a file, or `None` where only the SDK may read it."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    # A pipe could be read only once.
+    if not (hasattr(content, "seekable") and content.seekable()):
+        return None
+    position = content.tell()
+    try:
+        if isinstance(content, io.TextIOBase):
+            # The SDK reads a text from where it stands.
+            return content.read().encode(content.encoding or "utf-8")
+        # The HTTP client rewinds everything else.
+        content.seek(0)
+        return content.read()
+    finally:
+        content.seek(position)

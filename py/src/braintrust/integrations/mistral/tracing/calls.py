@@ -83,7 +83,7 @@ def llm_spans_enabled(resource: Any) -> bool:
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_make_accumulator", "_read", "_request", "_run_request", "_span")
+    __slots__ = ("_make_accumulator", "_read", "_request", "_run_request", "span")
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._make_accumulator = operation.accumulator
@@ -93,9 +93,9 @@ class TracedCall:
         self._run_request = None if run is None else run.begin(read)
         self._read = read if self._run_request is None else self._run_request.read
         self._request = request
-        self._span = CallSpan(operation.span_name, operation.span_type, request)
+        self.span = CallSpan(operation.span_name, operation.span_type, request)
         if self._run_request is not None:
-            self._run_request.span = self._span
+            self._run_request.span = self.span
 
     @classmethod
     @guarded(fallback=None)
@@ -120,27 +120,27 @@ class TracedCall:
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
-        self._span.close(Outcome, error=error)
+        self.span.close(Outcome, error=error)
 
     @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
         """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
-        parsing.answered(self._span)
+        parsing.answered(self.span)
         try:
             make_accumulator = self._make_accumulator
             if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):
                 return self._stream(make_accumulator, result)
         except Exception:
             # A stream that was not read is no response.
-            self._span.close(Outcome)
+            self.span.close(Outcome)
             raise
-        return self._span.close(lambda: self._read(result, self._request))
+        return self.span.close(lambda: self._read(result, self._request))
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], stream: Any) -> Any:
         accumulator = make_accumulator()
         if self._run_request is not None:
             self._run_request.follow(accumulator, self._request)
-        return traced_stream(stream, StreamLifecycle(self._read, self._request, self._span, accumulator))
+        return traced_stream(stream, StreamLifecycle(self._read, self._request, self.span, accumulator))
 
 
 @guarded(fallback=Request())
