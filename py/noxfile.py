@@ -174,7 +174,7 @@ def page(session: nox.Session) -> None:
 @nox.session
 def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
-    install(session, "test", mistral=NEWEST_MISTRAL)
+    install(session, "test", "users", mistral=NEWEST_MISTRAL)
     pytest(session, "tests/overlay", mistral=NEWEST_MISTRAL)
 
 

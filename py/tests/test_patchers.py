@@ -1,7 +1,7 @@
 import asyncio
 import importlib
 import inspect
-from importlib.metadata import version
+import operator
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,9 +90,6 @@ TABLE = [
     )
 ]
 
-# Only these are not in every supported version: the first major version that has them.
-SINCE = {"mistral.audio.speech": 2, "mistral.responses": 3}
-
 SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
     patcher for composite in PATCHERS for patcher in composite.sub_patchers
 )
@@ -101,7 +98,11 @@ CONVERSATIONS = [place.rpartition(".")[2] for _, place in METHODS if place.start
 
 def is_installed(resource: str) -> bool:
     """Tell whether the installed mistralai has a resource, by the name of its patcher."""
-    return int(version("mistralai").partition(".")[0]) >= SINCE.get(resource, 1)
+    try:
+        operator.attrgetter(resource.removeprefix("mistral."))(Mistral(api_key="key"))
+    except AttributeError:
+        return False
+    return True
 
 
 def test_the_table_expands_into_these_patchers() -> None:

@@ -22,6 +22,7 @@ NEEDED = (
     "braintrust_mistral.pth",
     "braintrust_mistral.start",
     "braintrust_mistral/__init__.py",
+    "braintrust_mistral/__pyinstaller/hook-braintrust_mistral.py",
     "braintrust_mistral/integrations/mistral/__init__.py",
     "braintrust_mistral/local/startup.py",
     "braintrust_mistral/py.typed",

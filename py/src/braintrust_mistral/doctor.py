@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 WIDTH = 80
-TESTED = {"python": "3.13", "braintrust": "0.48.1", "mistralai": "3.7.0"}
+TESTED = {"python": "3.14", "braintrust": "0.48.1", "mistralai": "3.7.0"}
 """The newest versions that are tested, those of `pyproject.toml`."""
 KEY = "BRAINTRUST_API_KEY"
 TELEMETRY = "MISTRAL_SDK_TELEMETRY"
@@ -133,7 +133,11 @@ def _reason(early: bool) -> tuple[str, str]:
         advice = "The SDK's own integration is in force; upgrade braintrust and braintrust-mistral."
         return "it cannot be imported with this braintrust, see the warning", advice
     if path_hook not in sys.path_hooks:
-        return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+        advice = (
+            "Python reads none in folders of PYTHONPATH, such as those of pip install --target, and with -S: "
+            "call braintrust_mistral.activate() before anything imports braintrust."
+        )
+        return "no start-up file was read", advice
     if not is_found():
         advice = "Reinstall braintrust-mistral; till then the SDK's own integration traces."
         return "its files are missing", advice

@@ -139,9 +139,9 @@ def test_a_version_that_nobody_tested_yet(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_the_newest_tested_versions_are_those_of_the_project() -> None:
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("[dependency-groups]")[0]
+    table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("\n[")[0]
     versions = dict(re.findall(r"^(\w+) = (\[.*\])$", table, re.MULTILINE))
-    assert {name: json.loads(tested)[-1] for name, tested in versions.items()} == doctor.TESTED
+    assert {name: json.loads(versions[name])[-1] for name in doctor.TESTED} == doctor.TESTED
 
 
 def test_a_mistralai_that_is_too_old_is_traced_in_no_way(

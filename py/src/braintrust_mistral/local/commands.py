@@ -78,8 +78,12 @@ def _parser_of_run() -> argparse.ArgumentParser:
     parser.add_argument(
         "--local-mistral", action="store_true", help="have clients of Mistral ask a local one, without a key"
     )
-    parser.add_argument("--project", default="local", help="to log to, where the program sets up none (%(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="of the local Braintrust and its page (a free one)")
+    parser.add_argument(
+        "--project", default="local", help="to log to, where the program sets up none (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, help="of the local Braintrust and its page (default: a free one)"
+    )
     return parser
 
 

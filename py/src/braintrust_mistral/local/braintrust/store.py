@@ -91,16 +91,13 @@ class TraceStore:
 
     def rows(self) -> list[Json]:
         """Return the rows that are kept, in the order in which they arrived."""
-        return self.snapshot()[0]
+        return [row for _, row in self.numbered_rows()]
 
-    def snapshot(self) -> tuple[list[Json], int]:
-        """Return the rows that are kept, in the order in which they arrived, and how many have arrived."""
+    def numbered_rows(self) -> list[tuple[int, Json]]:
+        """Return the rows that are kept, each with as the how manieth it arrived, from 1 on."""
         with self._lock:
-            arrived = self.arrived
-            numbered = [
-                row for record in self._records.values() for span in record.spans.values() for row in span.rows
-            ]
-        return [row for _, row in sorted(numbered, key=lambda row: row[0])], arrived
+            rows = [row for record in self._records.values() for span in record.spans.values() for row in span.rows]
+        return sorted(rows, key=lambda row: row[0])
 
     def spans(self) -> list[Json]:
         """Return the spans that are kept, in the order in which their first rows arrived."""

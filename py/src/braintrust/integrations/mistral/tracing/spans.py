@@ -31,7 +31,7 @@ def is_tracing() -> bool:
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
-    if handover.is_in_collector() and not handover.may_log():
+    if not handover.may_open():
         return False
     return get_span_parent_object() is not NOOP_SPAN
 
