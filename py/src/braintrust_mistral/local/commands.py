@@ -68,18 +68,15 @@ def _parser_of_run() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--details", action="store_true", help="add inputs and outputs to the trees, shortened")
-    parser.add_argument("--quiet", action="store_true", help="show the summary only")
-    parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write all traces as one page, which needs no network"
-    )
-    parser.add_argument("--open", action="store_true", help="open the page in the browser, live, until Ctrl-C")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON lines, for `show`")
-    parser.add_argument(
-        "--local-mistral", action="store_true", help="have clients of Mistral ask a local one, without a key"
-    )
-    parser.add_argument("--project", default="local", help="to log to, where the program sets up none (%(default)s)")
-    parser.add_argument("--port", type=int, default=0, help="of the local Braintrust and its page (a free one)")
+    add = parser.add_argument
+    add("--details", action="store_true", help="add inputs and outputs to the trees, shortened")
+    add("--quiet", action="store_true", help="show the summary only")
+    add("--html", type=Path, metavar="FILE", help="write all traces as one page, which needs no network")
+    add("--open", action="store_true", help="open that page in the browser, live, until Ctrl-C")
+    add("--json", type=Path, metavar="FILE", help="write the rows as JSON lines, for `show`")
+    add("--local-mistral", action="store_true", help="have clients of Mistral ask a local one, without a key")
+    add("--project", default="local", help="to log to, where the program sets up none (default: %(default)s)")
+    add("--port", type=_port, default=0, help="of the local Braintrust and its page (default: a free one)")
     return parser
 
 

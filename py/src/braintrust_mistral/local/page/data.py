@@ -7,11 +7,10 @@ A row may hold anything anywhere. What the page computes with is of the right ty
 """
 
 import json
-import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from braintrust_mistral.local.braintrust.rows import spans_of
+from braintrust_mistral.local.braintrust.rows import orderly, spans_of
 from braintrust_mistral.local.braintrust.thread import said_in
 from braintrust_mistral.local.braintrust.totals import is_llm, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
@@ -80,7 +79,7 @@ def _data(traces: Iterable[Trace], only: Collection[str] | None = None) -> Json:
     for trace in traces:
         if not any(span.get("span_attributes") for span in trace.spans):
             continue
-        spans = [_orderly(span) for span in trace.spans]
+        spans = [orderly(span) for span in trace.spans]
         thread = [(said.span["id"], said.field, said.position) for said in said_in(spans)]
         data["traces"].append({"id": trace.root_span_id, "totals": _totals(spans), "thread": thread})
         data["spans"] += [
@@ -112,26 +111,3 @@ def _node(trace: str, span: Json, row: Json) -> Json:
         "failed": bool(span.get("error")),
         "row": row,
     }
-
-
-def _orderly(row: Json) -> Json:
-    """Return a span of which the fields that are computed with have the types that they should have."""
-    attributes = _dict(row.get("span_attributes"))
-    metrics = _dict(row.get("metrics"))
-    parents = row.get("span_parents")
-    counter = attributes.get("exec_counter")
-    return {
-        **row,
-        "span_attributes": {**attributes, "exec_counter": counter if _is_number(counter) else 0},
-        "span_parents": [str(parent) for parent in parents] if isinstance(parents, list) else [],
-        "metadata": _dict(row.get("metadata")),
-        "metrics": {name: value for name, value in metrics.items() if _is_number(value)},
-    }
-
-
-def _dict(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
