@@ -101,6 +101,9 @@ NOT_TRACING = frozenset(
         # For clients, streams and servers that are not as the SDK makes them.
         "patching.MethodPatcher._outermost",
         "patching.MethodPatcher._outermost.call",
+        "patching._called_from",
+        "patching._called_from.awaited",
+        "patching._called_from.call",
         "patching.traced_class.<lambda>",
         "resources.retrieval.session_tool",
         "resources.retrieval.session_tool.read_request",
@@ -167,7 +170,7 @@ GUARD = frozenset(
 )
 """The guard itself: there is no second one."""
 
-PARTS_OF_CALLS = frozenset({"patching.called_from.awaited", "patching.called_from.call", "runs.runs.RunStream._step"})
+PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
 """What the methods that are called from outside have in common."""
 
 IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.handover._lock", "tracing.handover.hand_over"})

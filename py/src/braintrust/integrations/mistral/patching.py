@@ -39,6 +39,21 @@ def is_traced_outside(instance: Any) -> bool:
     return instance is not None and _outer_target.get() is instance
 
 
+@guarded(fallback=contextlib.nullcontext())
+def as_one_call(target: Any) -> contextlib.AbstractContextManager[object]:
+    """Have what a method of an object calls of its other methods traced as its own, until what is returned is left."""
+    block = contextlib.ExitStack()
+    block.callback(_leave, _outer_target.set(target))
+    return block
+
+
+@guarded(fallback=None)
+def _leave(token: contextvars.Token[Any]) -> None:
+    # A coroutine that nobody waits for any more may be closed in the context of someone else.
+    with contextlib.suppress(ValueError):
+        _outer_target.reset(token)
+
+
 class MethodPatcher(FunctionWrapperPatcher):
     """Patches a method at most once, also where several threads set the tracing up together.
 
@@ -94,7 +109,7 @@ class MethodPatcher(FunctionWrapperPatcher):
         def call(
             _: object, wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> Any:
-            return cls.wrapper(called_from(wrapped, target), target, args, kwargs)
+            return cls.wrapper(_called_from(wrapped, target), target, args, kwargs)
 
         # A method of this class, as `has_patch_marker` looks for.
         return types.MethodType(call, cls)
@@ -176,7 +191,7 @@ def _trace_method(target: Any, name: str, wrapper: Wrapper) -> None:
         wrap_function_wrapper(patched, name, wrapper)
 
 
-def called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any]:
+def _called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any]:
     """Return the function that `is_traced_outside` knows to be one of this object's while it runs."""
 
     @functools.wraps(function)
@@ -193,9 +208,7 @@ def called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any]
         try:
             return await result
         finally:
-            # A coroutine that nobody waits for any more may be closed in the context of someone else.
-            with contextlib.suppress(ValueError):
-                _outer_target.reset(token)
+            _leave(token)
 
     return call
 

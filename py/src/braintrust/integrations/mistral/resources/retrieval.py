@@ -19,7 +19,8 @@ from .reading import from_loggable, parameters_of, request_reader
 
 def read_tool_response(response: Any, request: Request) -> Outcome:
     """Return what a `ConnectorToolCallResponse` logs, or the `CallToolResult` of an MCP session."""
-    return _read_tool_result(response, request)._replace(error=_failure(response, request))
+    outcome = _read_tool_result(response, request)
+    return outcome._replace(error=_failure(outcome.output, request))
 
 
 @from_loggable
@@ -27,9 +28,8 @@ def _read_tool_result(result: dict[str, Loggable]) -> Outcome:
     return Outcome(result)
 
 
-def _failure(response: Any, request: Request) -> str | None:
+def _failure(result: Loggable, request: Request) -> str | None:
     """Return what a tool reports as a failure: of a connector's response, MCP's fields are in its metadata."""
-    result = to_loggable(response)
     fields = result if isinstance(result, dict) else {}
     metadata = fields.get("metadata")
     mcp = metadata.get("mcp_meta") if isinstance(metadata, dict) else None

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..faults import guarded
 from ..operations import Accumulator, Operation, Outcome, Request, ResponseReader
-from ..patching import Wrapper, called_from, is_traced_outside
+from ..patching import Wrapper, as_one_call, is_traced_outside
 from ..payloads import Loggable
 from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
@@ -30,10 +30,12 @@ def traced(operation: Operation) -> Wrapper:
         traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return wrapped(*args, **kwargs)
-        if operation.calls_others:
-            wrapped = _one_call(wrapped, instance) or wrapped
         try:
-            result = wrapped(*args, **kwargs)
+            if operation.calls_others:
+                with as_one_call(instance):
+                    result = wrapped(*args, **kwargs)
+            else:
+                result = wrapped(*args, **kwargs)
         except BaseException as error:
             traced_call.failed(error)
             raise
@@ -51,10 +53,12 @@ def traced_async(operation: Operation) -> Wrapper:
         traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
-        if operation.calls_others:
-            wrapped = _one_call(wrapped, instance) or wrapped
         try:
-            result = await wrapped(*args, **kwargs)
+            if operation.calls_others:
+                with as_one_call(instance):
+                    result = await wrapped(*args, **kwargs)
+            else:
+                result = await wrapped(*args, **kwargs)
         except BaseException as error:
             traced_call.failed(error)
             raise
@@ -151,7 +155,6 @@ def _read_request(
 
 
 _deployment_host = guarded(fallback=None)(deployment_host)
-_one_call = guarded(fallback=None)(called_from)
 
 
 @guarded(fallback=None)
