@@ -23,6 +23,8 @@ COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:pip|python|make) [^`#\n]+")
 INSTALL = "pip install ./py mistralai"
 DOCTOR = "python -m braintrust_mistral"
 UNINSTALL = "pip uninstall braintrust-mistral"
+INSTALL_FOR_LOCAL = 'pip install "./py[local]" mistralai'
+RUN = "python -m braintrust_mistral run app.py"
 INSTALL_FOR_RUNS = 'pip install "./py[agents]"'
 INSTALL_FOR_PYTHONPATH = "pip install --target"
 
@@ -31,6 +33,7 @@ ELSEWHERE = {
     "make check",
     "make demo",
     "make examples",
+    "make frameworks",
     "make test",
     "make bench",
     "pip install braintrust-mistral mistralai",
@@ -77,6 +80,8 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
 def test_every_command_is_run() -> None:
     assert set(commands()) == ELSEWHERE | {
         INSTALL,
+        INSTALL_FOR_LOCAL,
+        RUN,
         INSTALL_FOR_RUNS,
         INSTALL_FOR_PYTHONPATH,
         DOCTOR,
@@ -98,11 +103,21 @@ def spans_of(user: User, code: str, python: str = "python", **environ: str) -> l
         return [span["span_attributes"]["name"] for span in bt.spans()]
 
 
+def test_a_program_is_run_and_its_trace_drawn(user: User) -> None:
+    user.types(INSTALL_FOR_LOCAL)
+    with LocalMistral(pace=0.0) as mistral:
+        program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
+        (user.checkout / "app.py").write_text(program)
+        shown = user.types(f"{RUN} 2>&1")
+    assert "tool: web_search" in shown
+    assert "1 trace, 2 spans, 0 errors" in shown
+
+
 def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: User) -> None:
     for code in PIECE_OF_CODE.findall(README):
         # A piece may leave the logger to another.
         logger = "import braintrust\nbraintrust.init_logger(project='readme')\n"
-        is_traced = "auto_instrument" in code or "wrap_mistral" in code
+        is_traced = any(name in code for name in ("auto_instrument", "wrap_mistral", "capture()"))
         expected = ["mistral.beta.conversations.start", "tool: web_search"] if is_traced else []
         assert spans_of(user, logger + code) == expected
 
