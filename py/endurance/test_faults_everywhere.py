@@ -130,6 +130,7 @@ NOT_TRACING = frozenset(
         "tracing.streams._AsyncIterator.aclose",
         # For payloads with secrets, masked errors, and chunks that are not as the applications have them.
         "errors._lines_without_messages",
+        "errors._without_quotes",
         "resources.earlier_turns.Conversation.up_to",
         "resources.model_calls._groups.<lambda>",
         "resources.model_calls._note",
@@ -152,7 +153,9 @@ NOT_TRACING = frozenset(
         "payloads._reader_of.<lambda>",
         "payloads._without_header_values",
         "redaction._after",
+        "redaction._Text._signs",
         "redaction._left_out",
+        "redaction._quoted_secret",
         "redaction._string_end",
         "redaction._value_of_key",
     }

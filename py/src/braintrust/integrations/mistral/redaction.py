@@ -89,8 +89,8 @@ _PERCENT_PASSWORD = (
     rf"(?:[^%@&{_HOST_END}]|%(?!(?:25)*(?:2[Ff]|40))){{1,200}}(?=%(?:25)*40)"
 )
 # Of a user without a password, only what looks like a token is one.
-_USER = rf"[^@:{_HOST_END}]{{0,255}}:"
-_TOKEN = r"(?=[A-Za-z_-]{0,100}\d)[\w-]{16,255}"
+_USER = rf"[^@:{_HOST_END}]{{0,128}}:"
+_TOKEN = r"(?=[A-Za-z_-]{0,40}\d)[\w-]{16,255}"
 _PASSWORD = rf"(?:({_USER})[^{_HOST_END}]+|{_TOKEN})(@)"
 _JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}]*|{_TOKEN})(@|\\+u0040)"
 # By the at sign that a text has, and by what each begins with, which is searched for first. Each goes up to the last
