@@ -98,10 +98,15 @@ PYTHON_TESTS = ("test_payloads.py", "test_patchers.py", "test_safety.py", "traci
 ELSEWHERE = ("--ignore=tests/overlay", "--ignore=tests/browser")
 
 
+def mistralai(version: str) -> str:
+    """Return the requirement of a mistralai with all that it can trace; an older one has not all of these extras."""
+    return f"mistralai[agents,gcp,realtime]=={version}"
+
+
 def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = NEWEST_BRAINTRUST) -> None:
     """Install this project for development with its extra, these two SDKs, and what these dependency groups name."""
     requirements = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-e", ".[local]", f"braintrust=={braintrust}", f"mistralai[agents]=={mistral}", *requirements)
+    session.install("-e", ".[local]", f"braintrust=={braintrust}", mistralai(mistral), *requirements)
 
 
 def pytest(session: nox.Session, *arguments: str, mistral: str) -> None:
@@ -144,7 +149,7 @@ def test_python(session: nox.Session) -> None:
 def host(session: nox.Session) -> None:
     """Put the integration where the SDK has its own, in a copy of the SDK, and run the SDK's checks there."""
     requirements = nox.project.dependency_groups(PROJECT, "host")
-    session.install(f"braintrust=={VERSIONS['host'][0]}", f"mistralai[agents]=={NEWEST_MISTRAL}", *requirements)
+    session.install(f"braintrust=={VERSIONS['host'][0]}", mistralai(NEWEST_MISTRAL), *requirements)
     (installed,) = Path(session.virtualenv.location).glob("**/site-packages/braintrust")
     tree = Path(session.create_tmp()).resolve()
     folder = tree / "braintrust" / "integrations" / "mistral"
@@ -200,7 +205,7 @@ def new_mistral(session: nox.Session) -> None:
     install(session, "test", "demo", mistral=mistral)
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
-    session.install(f"mistralai[agents]=={mistral}")
+    session.install(mistralai(mistral))
     pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=tested)
 
 
@@ -216,7 +221,7 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
     """Print what changed from each of these versions of mistralai to the next; the last one stays installed."""
     surfaces = [Path(session.create_tmp()) / f"{version}.json" for version in versions]
     for version, surface in zip(versions, surfaces, strict=True):
-        session.install(f"mistralai[agents]=={version}")
+        session.install(mistralai(version))
         session.run("python", "-m", "tools.surface", str(surface))
     for old, new in itertools.pairwise(surfaces):
         session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)

@@ -90,7 +90,10 @@ def report(findings: Iterable[Finding]) -> str:
 
 
 def traced_methods(module: ModuleType) -> dict[str, str | None]:
-    """Map each method that this integration traces to its place in the installed mistralai, or to None."""
+    """Map each method that this integration traces to its place in the installed mistralai, or to None.
+
+    `mistral.chat.complete` is a method of the client of Mistral's own API, `mistral.azure.chat.complete` of another.
+    """
     mistralai = _version("mistralai")
     methods: dict[str, str | None] = {}
     for method in _method_patchers(module):
@@ -195,7 +198,10 @@ def _methods(module: ModuleType) -> Finding:
     if not found:
         return Finding("methods", "problem", summary, "Reinstall mistralai: its client cannot be imported.", methods)
     if found < len(methods):
-        advice = "This mistralai does not have the others; calls of those that were found are traced."
+        advice = (
+            "This mistralai does not have the others, or lacks what they need (Google Cloud's client: google-auth); "
+            "calls of those that were found are traced."
+        )
         return Finding("methods", "note", summary, advice, methods)
     return Finding("methods", "ok", summary, details=methods)
 

@@ -213,6 +213,15 @@ def told_in_a_program(check: str, done: str = "", **environ: str) -> tuple[str, 
     return mark, summary, details
 
 
+def test_each_client_is_listed_with_what_was_found() -> None:
+    methods = examined()["methods"]
+    lines = [line.strip() for line in report([methods]).splitlines()]
+    assert "mistral.azure.ocr: process, process_async" in lines
+    assert "mistral.vertex.fim: complete, complete_async, stream, stream_async" in lines
+    place = "mistralai_azure" if Chat.__module__ == "mistralai.chat" else "mistralai.azure.client"
+    assert methods.details["mistral.azure.chat.complete"] == f"{place}.chat.Chat.complete"
+
+
 def test_no_logger_and_no_key() -> None:
     assert told_in_a_program("logger")[:2] == ("note", "BRAINTRUST_API_KEY is not set")
 

@@ -1,10 +1,11 @@
 """Servers that fork, patch, and stop under open streams: real ones, each a process of its own, over real sockets.
 
-What arrived at Braintrust counts, where the server is set up as the README says.
+What arrived at Braintrust counts, where the server is set up as `docs/servers.md` says.
 """
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from tests.conftest import wait_until
 
 pytest.importorskip("uvicorn")
 
+RECIPES = Path(__file__).parents[3] / "docs" / "servers.md"
 APPLICATION = """
 import os
 
@@ -55,20 +57,10 @@ def long():
         for event in stream:
             yield event.event.encode()
 """
-LIFESPAN = """
-import asyncio
-import contextlib
-
-import braintrust
-
-
-@contextlib.asynccontextmanager
-async def lifespan(app):
-    yield
-    # Uvicorn has just cancelled what is still open: it ends in the meantime.
-    await asyncio.sleep(0.5)
-    await asyncio.to_thread(braintrust.flush)
-"""
+# Each piece of its code, with two seconds left of the thirty.
+LIFESPAN, GEVENT, SYNC = (
+    code.replace("- 5)", "- 28)") for code in re.findall(r"```python\n(.*?)```", RECIPES.read_text(), re.DOTALL)
+)
 ASGI = """
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
@@ -83,46 +75,6 @@ async def answer(request):
     return StreamingResponse(long())
 
 application = Starlette(routes=[Route("/", answer)], lifespan=lifespan)
-"""
-GEVENT = """
-from gevent import monkey
-
-monkey.patch_all()
-
-import braintrust
-
-graceful_timeout = 30
-
-
-def post_worker_init(worker):
-    # Gunicorn kills a worker that is still there after these seconds, so the worker gives up before.
-    worker.cfg.set("graceful_timeout", worker.cfg.graceful_timeout - 28)
-
-
-def worker_exit(server, worker):
-    braintrust.flush()
-"""
-SYNC = """
-import signal
-import sys
-
-import braintrust
-
-graceful_timeout = 30
-
-
-def post_worker_init(worker):
-    def stop(number, frame):
-        worker.handle_exit(number, frame)
-        # Gunicorn kills a worker that is still there after these seconds, so the worker gives up before.
-        signal.alarm(worker.cfg.graceful_timeout - 28)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGALRM, lambda number, frame: sys.exit(0))
-
-
-def worker_exit(server, worker):
-    braintrust.flush()
 """
 
 

@@ -19,7 +19,6 @@ from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
 from braintrust_mistral.local.braintrust.totals import mean_scores
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.mistral.answers import Json
-from braintrust_mistral.local.page.data import NumberedRow
 from braintrust_mistral.local.page.routes import page_routes
 from braintrust_mistral.local.sdk import ORGANIZATION, forget_login
 from braintrust_mistral.local.server import LocalServer, until_gone
@@ -151,7 +150,7 @@ class LocalBraintrust(LocalServer):
             Route("/attachment", self._sign_upload, methods=["POST"]),
             Route("/attachment/status", self._upload_status, methods=["POST"]),
             Route("/attachment/{key}", self._upload, methods=["PUT"]),
-            *page_routes(self._numbered_rows, self.attachments.get),
+            *page_routes(self.store.numbered_rows, self.attachments.get),
         ]
 
     def _around(self, app: ASGIApp) -> ASGIApp:
@@ -182,9 +181,6 @@ class LocalBraintrust(LocalServer):
             await response(scope, receive, send)
 
         return serve
-
-    def _numbered_rows(self) -> list[NumberedRow]:
-        return self.store.numbered_rows()
 
     def _suffering(self, app: ASGIApp) -> ASGIApp:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:

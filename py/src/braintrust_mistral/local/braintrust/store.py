@@ -94,7 +94,7 @@ class TraceStore:
         return [row for _, row in self.numbered_rows()]
 
     def numbered_rows(self) -> list[tuple[int, Json]]:
-        """Return the rows that are kept, each with as the how manieth it arrived, from 1 on."""
+        """Return them each with its number, from 1 on: as the how manieth it arrived."""
         with self._lock:
             rows = [row for record in self._records.values() for span in record.spans.values() for row in span.rows]
         return sorted(rows, key=lambda row: row[0])

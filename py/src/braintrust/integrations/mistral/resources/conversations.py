@@ -12,9 +12,10 @@ from braintrust.span_types import SpanTypeAttribute
 from ..errors import tool_error_text
 from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
 from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
+from .agent_names import agent_name_of, learn_from_handoff
 from .conversation_stream import ConversationAccumulator
 from .model_calls import with_llm_spans
-from .reading import error_text, from_loggable, request_metadata, unix_time, with_stream
+from .reading import error_text, from_loggable, parameters_of, request_metadata, unix_time, with_stream
 from .shapes import shape_entries
 from .usage import usage_metrics
 
@@ -28,6 +29,8 @@ def read_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
     metadata = request_metadata(arguments, {"inputs"})
     inputs = shape_entries(to_loggable(arguments.get("inputs")))
+    for entry in only_dicts(inputs):
+        learn_from_handoff(entry)
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
@@ -39,6 +42,8 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
     usage = response.get("usage")
     model: Loggable = None
     children: list[Child] = []
+    for entry in only_dicts(outputs):
+        learn_from_handoff(entry)
     for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
         if isinstance(entry, dict):
             model = model or entry.get("model")
@@ -62,7 +67,7 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
 
 def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `get`, `list`, `delete`, `get_history` or `get_messages` log."""
-    parameters = without_none({name: to_loggable(value, name) for name, value in arguments.items()})
+    parameters = parameters_of(arguments)
     metadata = {"provider": "mistral", "conversation_id": parameters.get("conversation_id")}
     return Request(parameters or None, without_none(metadata))
 
@@ -71,6 +76,8 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     shaped = {name: shape_entries(response[name]) for name in ("entries", "messages") if name in response}
+    for entry in only_dicts(shaped.get("entries")):
+        learn_from_handoff(entry)
     metadata = {name: response.get(name) for name in ("object", "model", "agent_id")}
     return Outcome({**response, **shaped}, without_none(metadata))
 
@@ -99,6 +106,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
         "tool_call_id": entry.get("id"),
         "tool_index": index,
         "agent_id": entry.get("agent_id"),
+        "agent_name": agent_name_of(entry.get("agent_id")),
         "model": entry.get("model"),
     }
     name = f"tool: {metadata['tool_name']}"
@@ -106,7 +114,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
     if kind == "agent.handoff":
         arguments = _agent(entry, "previous")
         output = _agent(entry, "next")
-        metadata["tool_name"] = entry.get("next_agent_name") or entry.get("next_agent_id")
+        metadata["tool_name"] = (output or {}).get("agent_name") or entry.get("next_agent_id")
         # A stream may break off before it names the agent.
         name = f"handoff: {metadata['tool_name']}" if metadata["tool_name"] else "handoff"
     else:
@@ -136,9 +144,11 @@ def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolC
     return None
 
 
-def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
+def _agent(entry: Mapping[str, Loggable], side: str) -> dict[str, Loggable] | None:
     """Return one side of a handoff."""
-    return without_none({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
+    agent_id = entry.get(f"{side}_agent_id")
+    name = entry.get(f"{side}_agent_name") or agent_name_of(agent_id)
+    return without_none({"agent_id": agent_id, "agent_name": name}) or None
 
 
 OPERATIONS = {

@@ -18,6 +18,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..faults import guarded
 from ..operations import Child, Outcome, Request, ResponseReader
 from ..payloads import Loggable, without_none
+from .agent_names import agent_name_of
 from .chat_format import (
     REQUESTED,
     WRITTEN,
@@ -151,7 +152,6 @@ def _agents(calls: Sequence[Sequence[Entry]], conversation: Conversation) -> lis
 
     Not every entry names them: up to a handoff they are the same, and the next agent's after it.
     """
-    names = _agent_names(conversation, calls)
     known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
     agents: list[dict[str, Loggable]] = []
     while len(agents) < len(calls):
@@ -164,7 +164,7 @@ def _agents(calls: Sequence[Sequence[Entry]], conversation: Conversation) -> lis
         }
         for call in stretch:
             agent = {name: _first_given(name, call) or value for name, value in known.items()}
-            agents.append({**agent, "agent_name": names.get(agent["agent_id"])})
+            agents.append({**agent, "agent_name": agent_name_of(agent["agent_id"])})
         known = {"agent_id": handoff.get("next_agent_id")}
     return agents
 
@@ -175,17 +175,6 @@ def _until_handoff(calls: Sequence[Sequence[Entry]]) -> tuple[Sequence[Sequence[
         if entry_type(call[-1]) == "agent.handoff":
             return calls[:number], call[-1]
     return calls, {}
-
-
-def _agent_names(conversation: Conversation, calls: Sequence[Sequence[Entry]]) -> dict[Loggable, Loggable]:
-    """Return the names of agents by their ids; only handoffs have them."""
-    names: dict[Loggable, Loggable] = {None: None}
-    for entry in itertools.chain(*(turn.entries for turn in conversation.turns), *calls):
-        for side in ("previous", "next"):
-            agent_id, name = entry.get(f"{side}_agent_id"), entry.get(f"{side}_agent_name")
-            if isinstance(agent_id, str) and name is not None:
-                names[agent_id] = name
-    return names
 
 
 def _first_given(name: str, *calls: Sequence[Entry]) -> Loggable:

@@ -1,6 +1,7 @@
 """Opening, closing and nesting spans."""
 
 import asyncio
+import contextvars
 import functools
 import os
 import threading
@@ -13,7 +14,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import error_text_of
 from ..faults import guarded, report_fault
-from ..operations import INSTRUMENTATION, Child, Outcome, Request
+from ..operations import INSTRUMENTATION, Arrival, Child, Outcome, Request
 from . import handover
 from .alignment import align
 from .counting import framework_that_counts, without_count
@@ -26,12 +27,16 @@ _PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 _CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
 
 
+silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", default=False)
+"""Whether calls made now are part of one that has a span, which says all there is to say of them."""
+
+
 def is_tracing() -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
-    if not handover.may_open():
+    if silenced.get() or not handover.may_open():
         return False
     return get_span_parent_object() is not NOOP_SPAN
 
@@ -79,6 +84,15 @@ class CallSpan:
         """Log a child that is over before the call is."""
         now = self._time_of_day(time.monotonic())
         _log_child(self._span, child, now, now)
+
+    @guarded(fallback=None)
+    def log_result(self, result: Child) -> None:
+        """Log a child that happened at times of its own, whenever that was; else when it was seen here, else now."""
+        now = time.monotonic()
+        seen = result.arrival or Arrival(now, now)
+        end = self._time_of_day(seen.last or now) if result.end is None else result.end
+        start = min(self._time_of_day(seen.first), end) if result.start is None else result.start
+        _log_child(self._span, result, start, end)
 
     @guarded(fallback=None)
     def log_late_children(self, children: Sequence[Child]) -> None:
@@ -140,6 +154,7 @@ class CallSpan:
             seconds = None if first_output is None else first_output - self._started
             if outcome.children:
                 self._log_children(outcome, end, seconds)
+            self._log_results(outcome)
             is_logged = self._log(outcome, end, error, seconds)
         finally:
             # An interrupt goes on to the caller, but not without the end of the span.
@@ -152,6 +167,11 @@ class CallSpan:
         times = align(children, self._start, end, arrived_at=self._time_of_day)
         for child, (child_start, child_end) in zip(children, times, strict=True):
             _log_child(self._span, child, child_start, child_end)
+
+    @guarded(fallback=None)
+    def _log_results(self, outcome: Outcome) -> None:
+        for result in outcome.results:
+            self.log_result(result)
 
     @guarded(fallback=False)
     def _log(
@@ -229,5 +249,7 @@ def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
         error=child.error,
         internal=_PROVENANCE,
     )
+    for below in child.children:
+        _log_child(span, below, start, end)
     if child.pending_key is not None:
         add_pending(child.pending_key, PendingToolCall(span, start))
