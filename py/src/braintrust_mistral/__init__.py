@@ -83,8 +83,10 @@ def at_startup() -> None:
             if path.endswith(_SDK_FOLDER):
                 del sys.path_importer_cache[path]
     if RUN in os.environ:
-        from braintrust_mistral.local import startup
-
+        try:
+            from braintrust_mistral.local import startup
+        except ImportError:  # A frozen application that left it out.
+            return
         startup.follow()
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.overlay.test_overlay import MISTRALAI, NEWEST, Environment, make, wheel
+from tests.overlay.conftest import MISTRALAI, NEWEST, Environment
 
-
-__all__ = ["make", "wheel"]  # fixtures
 
 NEEDS = 'braintrust_mistral.local needs starlette, uvicorn, rich: pip install "braintrust-mistral[local]"'
 APP = """

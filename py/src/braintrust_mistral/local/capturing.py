@@ -13,6 +13,7 @@ from braintrust_mistral.local.sdk import keep_apart, sending_to
 from braintrust_mistral.local.startup import trace_imports
 
 
+# Of the ids of projects in captures, which are those of no other Braintrust.
 _NAMESPACE = "b5c2c9a4-7e3f-5d0e-9d53-0f0e5b7f1c11"
 
 

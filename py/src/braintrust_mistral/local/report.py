@@ -15,7 +15,7 @@ SHOWN_SPANS = 500
 
 
 def drawn(trace: Trace, *, details: bool = False, width: int | None = None, now: float | None = None) -> Text:
-    """Return one trace as a tree, with a line below that says whether something in it is still open."""
+    """Return one trace as a tree of its first `SHOWN_SPANS` spans; see `tree_of`."""
     return tree_of(trace.spans, details=details, width=width, now=now, max_spans=SHOWN_SPANS)
 
 

@@ -3,6 +3,7 @@
 Only the SDK's state knows where it is logged in, and it keeps its first login for good.
 """
 
+import atexit
 import logging
 import os
 import sys
@@ -55,7 +56,8 @@ def outlive_forks(url: str, api_key: str) -> None:
         sdk: Any = logger
         state = sdk._state
         before = state._global_bg_logger.get()
-        # The threads stayed behind, with what they held.
+        # The threads stayed behind, with what they held; what waits is sent by the process that logged it.
+        atexit.unregister(before._finalize)
         sdk.HTTP_REQUEST_THREAD_POOL = ThreadPoolExecutor(os.cpu_count())
         state._client_lock = threading.RLock()
         state._global_bg_logger = _background(sdk, state)
