@@ -124,7 +124,7 @@ def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: 
 
 def test_a_folder_that_no_start_up_file_is_read_in(user: User) -> None:
     """As a layer of AWS Lambda: the doctor says what to do, and that traces."""
-    user.types(f"{INSTALL_FOR_PYTHONPATH} layer ./py mistralai")
+    user.types(f"{INSTALL_FOR_PYTHONPATH} layer --no-compile ./py mistralai")
     bare = f"{shlex.quote(sys.executable)} -m venv bare && bare/bin/python"
     layer = {"PYTHONPATH": str(user.checkout / "layer")}
     advice = "call braintrust_mistral.activate() before anything imports braintrust."
