@@ -5,7 +5,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from braintrust.integrations.mistral import wrap_mistral
+from braintrust.integrations.mistral.patchers import wrap_mistral
 from braintrust.integrations.mistral.resources.agent_names import agent_name_of, agent_names, learn_agent_name
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
