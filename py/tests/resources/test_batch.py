@@ -446,6 +446,8 @@ def uploaded(content: Any) -> Json:
 @pytest.mark.parametrize("kind", ["bytes", "handle", "long", "long handle"])
 def test_requests_that_were_uploaded_here_are_known(kind: str, spans: LoggedSpans) -> None:
     content = lines({"custom_id": "b", "body": QUESTION}, {"custom_id": "a", "body": QUESTION})
+    # Whatever else is in there.
+    content += b'\nhello\n\n[7]\n{"custom_id": "a", "body": 7}'
     if "long" in kind:
         content += b"\n" + lines({"custom_id": "c", "body": {"messages": "x" * 17_000_000}})
     mistral = BatchMistral(lines(result("a")), input_files=["file_in"])

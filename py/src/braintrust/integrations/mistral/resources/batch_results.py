@@ -167,7 +167,7 @@ def request_lines(requests: Sequence[Any], most_bytes: int) -> bytes:
 
 def first_requests(lines: bytes) -> Loggable:
     """Return the first few of a batch's requests, to be logged."""
-    return [to_loggable(json.loads(line)) for line in lines.split(b"\n", MOST_REQUESTS_SHOWN)[:MOST_REQUESTS_SHOWN]]
+    return [to_loggable(_parsed(line)) for line in lines.split(b"\n", MOST_REQUESTS_SHOWN)[:MOST_REQUESTS_SHOWN]]
 
 
 def _parsed(line: bytes) -> Any:
@@ -190,10 +190,14 @@ def _without_nulls(value: Any) -> Any:
     return value  # pyright: ignore[reportUnknownVariableType]
 
 
-@guarded(fallback={})
 def _by_custom_id(sources: Iterable[bytes]) -> dict[str, bytes]:
-    lines = (line for source in sources for line in source.split(b"\n") if line.strip())
-    return {str(json.loads(line).get("custom_id")): line for line in lines}
+    """Return the lines of requests by what their results are known by, those aside that are no requests."""
+    lines: dict[str, bytes] = {}
+    for line in (line for source in sources for line in source.split(b"\n")):
+        fields = _parsed(line)
+        if isinstance(fields, dict) and isinstance(fields.get("body"), dict):  # pyright: ignore[reportUnknownMemberType]
+            lines[str(fields.get("custom_id"))] = line  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return lines
 
 
 def _error_text(error: Any, status: Any, body: Any) -> str | None:

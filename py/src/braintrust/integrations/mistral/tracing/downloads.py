@@ -6,25 +6,18 @@ the bytes are seen, and where the end of the reading is.
 
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-import wrapt
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
 from ..operations import Outcome, Request
-from ..patching import Wrapper, is_traced_outside
+from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from .arguments import own_arguments
 from .live import LiveChildren, Reader
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
 
-
-if TYPE_CHECKING:
-    # Generic in its stubs only.
-    ObjectProxy = wrapt.ObjectProxy[Any]
-else:
-    ObjectProxy = wrapt.ObjectProxy
 
 # Tells gzip from zlib by the head of either.
 _ANY_HEAD = 32
