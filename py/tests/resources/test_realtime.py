@@ -116,7 +116,7 @@ async def test_a_session_may_hold_several_transcriptions(mistral: Mistral, spans
 @pytest.mark.skipif(not hasattr(realtime, "TurnDetectionConfig"), reason="this mistralai knows no turns")
 async def test_turns_are_shown(mistral: Mistral, spans: LoggedSpans) -> None:
     stream = mistral.audio.realtime.transcribe_stream(pieces(), "plain", turn_detection={"min_silence_ms": 300})
-    turns = [event async for event in stream if event.type.startswith("turn.")]
+    turns = [event async for event in stream if str(event.type).startswith("turn.")]
     session, transcription = spans.pop_ended()
     assert session["metadata"]["turn_detection"]["min_silence_ms"] == 300
     assert transcription["metadata"]["turns"] == [
