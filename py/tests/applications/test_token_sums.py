@@ -6,7 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from braintrust.integrations.mistral import wrap_mistral
+from braintrust.integrations.mistral.patchers import wrap_mistral
 from hypothesis import HealthCheck, given, settings
 
 from tests.conftest import LoggedSpans
