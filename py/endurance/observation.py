@@ -68,7 +68,7 @@ def _fresh_start() -> Iterator[None]:
     before = dict(handover._open), faults._reported
     faults._reported = set()
     handover._open.clear()
-    for waiting in (pending.early_updates, pending.pending_tool_calls, runs.deferred_calls):
+    for waiting in (pending.pending_tool_calls, runs.deferred_calls):
         waiting._entries.clear()
     try:
         yield
