@@ -27,12 +27,14 @@ class StreamedEntry(NamedTuple):
         index: its place in the outputs, as far as these have arrived.
         fields: the entry as the response would have it, loggable.
         is_whole: whether all is known that the model wrote there; of a message never, which may go on.
+        is_over: whether its result is known as well, if it has one.
     """
 
     index: int
     fields: LoggableFields
     arrival: Arrival
     is_whole: bool
+    is_over: bool
 
 
 class ConversationAccumulator:
@@ -243,7 +245,7 @@ class _Entry:
         fields = LoggableFields(self._loggable or to_loggable(self.finish()))  # type: ignore[arg-type]
         if self.is_over:
             self._loggable = fields
-        return StreamedEntry(index, fields, self.arrival, self.is_whole())
+        return StreamedEntry(index, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
 
     def finish(self) -> _Fields:
         """Return the entry in plain form, by the names of the unstreamed one."""

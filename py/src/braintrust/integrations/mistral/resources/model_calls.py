@@ -146,8 +146,9 @@ class CallsSoFar:
                 self.inputs[index] = input = self._inputs.take(_PARTS_WHILE_OPEN)
                 child = _child(_Call(index, group, input), self._agent(group), request, conversation)
                 children.append(child._replace(arrival=_arrival(streamed)))
-            if number < len(groups):
-                self._close(index, group)
+            if number == len(groups) or not all(entry.is_over for entry in streamed):
+                break
+            self._close(index, group)
         return children
 
     def _begin(self, request: Request) -> Conversation:
