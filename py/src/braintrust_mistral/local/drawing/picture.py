@@ -1,10 +1,13 @@
 """Draws traces in the terminal: a tree, and beside each span a bar that shows when it ran."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from braintrust_mistral.local.drawing.svg import draw
@@ -28,10 +31,35 @@ def show_trace(spans: Sequence[Json]) -> None:
     Console(width=max(len(line) for line in picture.plain.splitlines())).print(picture)
 
 
+@contextlib.contextmanager
+def growing_trace(spans: Callable[[], Sequence[Json]]) -> Generator[None, None, None]:
+    """Draw a trace again and again while it grows, where the output is a terminal; then it is wiped away.
+
+    `spans` returns what has arrived of it.
+    """
+    console = Console()
+    if not console.is_terminal:
+        yield
+        return
+
+    def picture() -> Text:
+        arrived = spans()
+        has_root = any(not span.get("span_parents") for span in arrived)
+        return _drawn(_as_of(arrived, time.time())) if has_root else Text("")
+
+    with Live(get_renderable=picture, console=console, refresh_per_second=5, transient=True):
+        yield
+
+
 def save_picture(spans: Sequence[Json], path: Path) -> None:
     """Save one trace as SVG, light or dark as the reader likes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(draw(_drawn(spans), "A trace: its spans as a tree, and when each of them ran"), encoding="utf-8")
+
+
+def _as_of(spans: Sequence[Json], now: float) -> list[Json]:
+    """Return spans as if those that go on ended now."""
+    return [{**span, "metrics": {"end": max(now, span["metrics"]["start"]), **span["metrics"]}} for span in spans]
 
 
 def _drawn(spans: Sequence[Json]) -> Text:
@@ -43,7 +71,7 @@ def _drawn(spans: Sequence[Json]) -> Text:
     heading = (
         f"{'span':{width}}  {'type':5}  {'seconds':>7}  {'0':{BAR_WIDTH - 7}}{end - start:>5.1f} s  {'tokens':>6}"
     )
-    picture = Text(f"{heading}\n", style="dim")
+    picture = Text(f"{heading}\n", style="dim", no_wrap=True, overflow="crop")
     for line in lines:
         span = line.span
         kind = span["span_attributes"].get("type") or ""
