@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import braintrust
 import pytest
+from braintrust.integrations.mistral import GenAIAttributes
 from braintrust.integrations.mistral.resources.conversation_stream import ConversationAccumulator
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
@@ -532,3 +534,19 @@ def test_an_open_stream_holds_what_is_over_once(spans: LoggedSpans) -> None:
     assert not copies or max(copies.values()) == 1
     list(stream)
     spans.pop()
+
+
+@pytest.mark.skipif(not hasattr(braintrust, "set_span_customizers"), reason="this braintrust has no span customizers")
+def test_the_genai_attributes_of_a_model_call_tell_what_else_it_asked_for(
+    spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LLM_SPANS, "1")
+    braintrust.set_span_customizers([GenAIAttributes()])
+    try:
+        one, two = search(1), search(2)
+        watched(spans, STARTED, *one[:3], *two[:3], two[3], one[3], text("Rye."), DONE)
+        _, (first, *_) = spans.pop_tree()
+    finally:
+        braintrust.set_span_customizers(None)
+    (message,) = json.loads(first["metadata"]["gen_ai.output.messages"])
+    assert [part["arguments"] for part in message["parts"]] == [{"query": "1"}, {"query": "2"}]

@@ -25,7 +25,7 @@ class StreamedEntry(NamedTuple):
 
     Attributes:
         index: its place in the outputs, as far as these have arrived.
-        fields: the entry as the response would have it, loggable.
+        fields: the entry as the response would have it, loggable; empty where it could not be read.
         is_whole: whether all is known that the model wrote there; of a message never, which may go on.
         is_over: whether its result is known as well, if it has one.
     """
@@ -105,7 +105,8 @@ class ConversationAccumulator:
     def pop_over(self) -> list[StreamedEntry]:
         """Return the tools, function calls and handoffs that were over since this was asked last."""
         over, self._over = self._over, []
-        return [entry.streamed(self._place(entry)) for entry in over]
+        streamed = [entry.streamed(self._place(entry)) for entry in over]
+        return [entry for entry in streamed if entry.fields]
 
     def entries_from(self, index: int) -> Sequence[StreamedEntry]:
         """Return the entries so far from this place on; none where they came in another order than they stand."""
@@ -242,7 +243,8 @@ class _Entry:
 
     def streamed(self, index: int) -> StreamedEntry:
         """Return the entry as it is by now, which is kept where it is over."""
-        fields = LoggableFields(self._loggable or to_loggable(self.finish()))  # type: ignore[arg-type]
+        loggable = self._loggable or to_loggable(self.finish())
+        fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
         if self.is_over:
             self._loggable = fields
         return StreamedEntry(index, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))

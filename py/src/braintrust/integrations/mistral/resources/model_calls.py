@@ -136,6 +136,8 @@ class CallsSoFar:
         """Return the calls that are over by now, each once."""
         conversation = self._conversation or self._begin(request)
         entries = accumulator.entries_from(self._start)
+        if not all(entry.fields for entry in entries):
+            return ()
         groups = _groups(((entry.index, entry.fields) for entry in entries), self._allowed)
         children: list[Child] = []
         rest = iter(entries)
@@ -152,11 +154,12 @@ class CallsSoFar:
         return children
 
     def _begin(self, request: Request) -> Conversation:
+        conversation = self._before.with_request(request)
         self._allowed = _count_allowed(request)
-        self._conversation = conversation = self._before.with_request(request)
         self._inputs = _Inputs(conversation, len(self._before.messages()))
         self._names = _agent_names(conversation)
         self._known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
+        self._conversation = conversation
         return conversation
 
     def _agent(self, call: Sequence[Entry]) -> dict[str, Loggable]:

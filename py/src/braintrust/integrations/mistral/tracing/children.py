@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import braintrust.logger
-from braintrust.logger import Span, SpanInternalOptions
+from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
@@ -37,8 +37,10 @@ class _Logged:
 class Children:
     """The children of one call, whichever threads log them.
 
+    Attributes:
+        parent: the span of the call, once it is there.
+
     Args:
-        parent: the span of the call.
         start: when it began, in Unix seconds.
         time_of_day: turns seconds of `time.monotonic` into Unix seconds.
     """
@@ -48,14 +50,14 @@ class Children:
         "_has_model_call",
         "_logged",
         "_next_index",
-        "_parent",
         "_places",
         "_start",
         "_time_of_day",
+        "parent",
     )
 
-    def __init__(self, parent: Span, start: float, time_of_day: Callable[[float], float]) -> None:
-        self._parent = parent
+    def __init__(self, start: float, time_of_day: Callable[[float], float]) -> None:
+        self.parent: Span = NOOP_SPAN
         self._start = start
         self._time_of_day = time_of_day
         self._alignment = LiveAlignment(start, time_of_day)
@@ -115,7 +117,7 @@ class Children:
         # One record: a child is over when it is logged.
         is_entry = child.child_index is not None and child.span_type is not SpanTypeAttribute.LLM
         place = self._places.pop(child.child_index, None) if is_entry else None
-        span = self._parent.start_span(
+        span = self.parent.start_span(
             name=child.name,
             type=child.span_type,
             start_time=start,
@@ -125,7 +127,7 @@ class Children:
             metrics={**child.metrics, "end": end},
             error=child.error,
             internal=PROVENANCE,
-            propagated_event=None if place is None else _at_place(self._parent, place),
+            propagated_event=None if place is None else _at_place(self.parent, place),
         )
         if child.pending_key is not None:
             pending_tool_calls.set(child.pending_key, PendingToolCall(span, start))

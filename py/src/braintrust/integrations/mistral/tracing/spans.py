@@ -51,12 +51,16 @@ class CallSpan:
         "_span",
         "_start",
         "_started",
+        "_time_of_day",
     )
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         handover.prepare()
         # Durations are those of a clock that nobody sets; what is logged are times of day.
         self._start, self._started = time.time(), time.monotonic()
+        # No method: it is to go as soon as nobody needs it, and not when a collector finds its cycle.
+        self._time_of_day = functools.partial(_time_of_day, self._start, self._started)
+        self._children = Children(self._start, self._time_of_day)
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
         self._process = os.getpid()
@@ -71,9 +75,7 @@ class CallSpan:
             metadata=request.metadata,
             internal=PROVENANCE,
         )
-        # Nothing that refers to this object, which is to go as soon as nobody needs it.
-        time_of_day = functools.partial(_time_of_day, self._start, self._started)
-        self._children = Children(self._span, self._start, time_of_day)
+        self._children.parent = self._span
         for update in request.tool_call_updates:
             update_tool_call(update, self._start)
 
@@ -186,9 +188,6 @@ class CallSpan:
 
     def _seconds_to(self, first_output: float | None) -> float | None:
         return None if first_output is None else first_output - self._started
-
-    def _time_of_day(self, seconds: float) -> float:
-        return _time_of_day(self._start, self._started, seconds)
 
 
 def _time_of_day(start: float, started: float, seconds: float) -> float:
