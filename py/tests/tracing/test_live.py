@@ -549,4 +549,7 @@ def test_the_genai_attributes_of_a_model_call_tell_what_else_it_asked_for(
     finally:
         braintrust.set_span_customizers(None)
     (message,) = first["metadata"]["gen_ai.output.messages"]
-    assert [part["arguments"]["query"] for part in message["parts"] if part["type"] == "tool_call"] == ["1", "2"]
+    assert [json.loads(part["arguments"])["query"] for part in message["parts"] if part["type"] == "tool_call"] == [
+        "1",
+        "2",
+    ]

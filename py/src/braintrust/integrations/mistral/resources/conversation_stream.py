@@ -139,8 +139,15 @@ class ConversationAccumulator:
         return self._in_order().index(entry) if self._is_sorted else entry.number
 
     def _add(self, data: Any) -> None:
-        call = self._call
-        self._fold(data)
+        call, kind = self._call, data.type
+        if kind in _ENTRY_CLASSES:
+            self._add_to_entry(kind, data)
+        elif kind == "conversation.response.started":
+            self._fields["conversation_id"] = data.conversation_id
+        elif kind == "conversation.response.done":
+            self._fields["usage"] = data.usage
+        elif kind == "conversation.response.error":
+            self._fields["error"] = {"message": data.message, "code": getattr(data, "code", None)}
         # Of a function call nothing says that it is over but what comes next.
         if call is not None and getattr(data, "id", None) != call.id:
             self._end(call)
@@ -159,17 +166,6 @@ class ConversationAccumulator:
             self._letters = 0
             self.on_progress(self)
 
-    def _fold(self, data: Any) -> None:
-        kind = data.type
-        if kind == "conversation.response.started":
-            self._fields["conversation_id"] = data.conversation_id
-        elif kind == "conversation.response.done":
-            self._fields["usage"] = data.usage
-        elif kind == "conversation.response.error":
-            self._fields["error"] = {"message": data.message, "code": getattr(data, "code", None)}
-        elif kind in _ENTRY_CLASSES:
-            self._add_to_entry(kind, data)
-
     def _add_to_entry(self, kind: str, data: Any) -> None:
         now = time.monotonic()
         entry = self._entries.get(data.id) or self._new_entry(kind, data, now)
@@ -186,7 +182,7 @@ class ConversationAccumulator:
             self._call, self._message = entry, None
         if self.first_output is None:
             self.first_output = now
-        if kind.endswith(".done"):
+        if kind in _DONE:
             self._end(entry)
         elif self.is_followed and kind == "tool.execution.delta" and entry.is_whole() and self.on_progress is not None:
             self.on_progress(self)
@@ -232,7 +228,7 @@ class _Entry:
         self._loggable = None
         for name in self.copied:
             self._copy(name, data)
-        if kind.endswith(".done"):
+        if kind in _DONE:
             # Done events carry no completed_at.
             self._copy("created_at", data, to="completed_at")
             self.arrival = Arrival(self.arrival.first, now)
@@ -344,6 +340,9 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
     "agent.handoff.started": _Handoff,
     "agent.handoff.done": _Handoff,
 }
+
+
+_DONE = frozenset(kind for kind in _ENTRY_CLASSES if kind.endswith(".done"))
 
 
 def _index(data: Any) -> int | None:

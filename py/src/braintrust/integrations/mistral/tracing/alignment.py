@@ -25,13 +25,16 @@ class LiveAlignment:
 
     def align(self, child: Child, now: float) -> tuple[float, float]:
         """Return the start and end of a child that is over now."""
-        times = _server_times(child)
-        self._first, self._last = min([self._first, *times]), max([self._last, *times])
+        for time in (child.start, child.end):
+            if time is not None:
+                self._first = min(self._first, time)
+                self._last = max(self._last, time)
         shift = _shift(self._first, self._last, self._start, now)
         start, end = _own_times(child, shift, now, self._arrived_at)
         if child.span_type is SpanTypeAttribute.LLM:
             start, self._before = min(self._before, end), end
-        self._before = max(self._before, end)
+        elif end > self._before:
+            self._before = end
         return start, end
 
 
@@ -47,7 +50,7 @@ def align(
     A model call begins where what came before it ended, and where its end is not known, lasts until the next child
     begins.
     """
-    known = [time for child in children for time in _server_times(child)]
+    known = [time for child in children for time in (child.start, child.end) if time is not None]
     shift = _shift(min(known, default=math.inf), max(known, default=-math.inf), start, end)
     times = [_own_times(child, shift, end, arrived_at) for child in children]
     before = start
@@ -58,10 +61,6 @@ def align(
         else:
             before = max(before, times[index][1])
     return times
-
-
-def _server_times(child: Child) -> list[float]:
-    return [time for time in (child.start, child.end) if time is not None]
 
 
 def _shift(first: float, last: float, start: float, end: float) -> float:

@@ -74,9 +74,9 @@ class Children:
 
         The first model call has the seconds from the request to the first output.
         """
-        if not self._has_model_call and first_output is not None:
-            (child,) = _with_first_output([child], first_output)
-        self._has_model_call = self._has_model_call or child.span_type is SpanTypeAttribute.LLM
+        if child.span_type is SpanTypeAttribute.LLM and not self._has_model_call:
+            self._has_model_call = True
+            (child,) = [child] if first_output is None else _with_first_output([child], first_output)
         key, logged = _key(child), _Logged(child)
         if self._logged.setdefault(key, logged) is not logged:
             return
