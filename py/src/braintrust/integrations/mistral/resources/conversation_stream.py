@@ -24,13 +24,13 @@ class StreamedEntry(NamedTuple):
     """An entry of a stream that is open.
 
     Attributes:
-        index: its place in the outputs, as far as these have arrived.
+        place: its index in the outputs, as far as these have arrived.
         fields: the entry as the response would have it, loggable; empty where it could not be read.
         is_whole: whether all is known that the model wrote there; of a message never, which may go on.
         is_over: whether its result is known as well, if it has one.
     """
 
-    index: int
+    place: int
     fields: LoggableFields
     arrival: Arrival
     is_whole: bool
@@ -237,13 +237,13 @@ class _Entry:
         """Tell whether all is known that the model wrote there, what it asked a tool for, say."""
         return self.is_over
 
-    def streamed(self, index: int) -> StreamedEntry:
+    def streamed(self, place: int) -> StreamedEntry:
         """Return the entry as it is by now, which is kept where it is over."""
         loggable = self._loggable or to_loggable(self.finish())
         fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
         if self.is_over:
             self._loggable = fields
-        return StreamedEntry(index, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
+        return StreamedEntry(place, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
 
     def finish(self) -> _Fields:
         """Return the entry in plain form, by the names of the unstreamed one."""

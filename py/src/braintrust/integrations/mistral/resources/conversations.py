@@ -44,9 +44,10 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
         if isinstance(entry, dict):
             model = model or entry.get("model")
             if entry.get("type") in _CHILD_TYPES:
-                was_read = entry.reading if isinstance(entry, LoggableFields) else None
-                is_same = was_read is not None and was_read.child_index == index
-                children.append(was_read if is_same else _child(entry, index, conversation_id))
+                was_read: Child | None = entry.reading if isinstance(entry, LoggableFields) else None
+                if was_read is None or was_read.child_index != index:
+                    was_read = _child(entry, index, conversation_id)
+                children.append(was_read)
     metadata: dict[str, Loggable] = {
         "model": model,
         "conversation_id": conversation_id,
@@ -72,7 +73,7 @@ def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Ch
 @guarded(fallback=None)
 def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
     # The response, which is read when the stream ends, has the same entry.
-    child = entry.fields.reading = _child(entry.fields, entry.index, conversation_id)._replace(arrival=entry.arrival)
+    child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id)._replace(arrival=entry.arrival)
     return child
 
 

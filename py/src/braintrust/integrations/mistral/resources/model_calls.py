@@ -138,7 +138,7 @@ class CallsSoFar:
         entries = accumulator.entries_from(self._start)
         if not all(entry.fields for entry in entries):
             return ()
-        groups = _groups(((entry.index, entry.fields) for entry in entries), self._allowed)
+        groups = _groups(((entry.place, entry.fields) for entry in entries), self._allowed)
         children: list[Child] = []
         rest = iter(entries)
         for number, (index, group) in enumerate(groups, 1):

@@ -115,8 +115,8 @@ class Children:
 
     def _start_span(self, child: Child, start: float, end: float) -> Span:
         # One record: a child is over when it is logged.
-        is_entry = child.child_index is not None and child.span_type is not SpanTypeAttribute.LLM
-        place = self._places.pop(child.child_index, None) if is_entry else None
+        is_model_call = child.span_type is SpanTypeAttribute.LLM
+        place = None if is_model_call or child.child_index is None else self._places.pop(child.child_index, None)
         span = self.parent.start_span(
             name=child.name,
             type=child.span_type,
