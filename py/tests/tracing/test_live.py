@@ -14,7 +14,7 @@ from braintrust.integrations.mistral import GenAIAttributes
 from braintrust.integrations.mistral.resources.conversation_stream import ConversationAccumulator
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
-from braintrust.integrations.mistral.tracing.live import PROGRESS
+from braintrust.integrations.mistral.tracing.progress import PROGRESS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

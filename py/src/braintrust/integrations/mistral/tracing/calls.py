@@ -10,7 +10,7 @@ from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
 from . import parsing
 from .arguments import own_arguments, pop_prompt
-from .live import LiveStream
+from .progress import StreamProgress
 from .run_state import current_run
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
@@ -143,7 +143,7 @@ class TracedCall:
         if self._run_request is not None:
             read_over = self._run_request.reading_over(read_over)
         live.is_followed = self._readers.is_following
-        live.on_progress = LiveStream(self._span, read_over, self._operation.response, self._request).progressed
+        live.on_progress = StreamProgress(self._span, read_over, self._operation.response, self._request).progressed
 
 
 @guarded(fallback=Request())

@@ -16,7 +16,7 @@ PROGRESS = "BRAINTRUST_MISTRAL_PROGRESS"
 _SECONDS_BETWEEN_ANSWERS = 10.0
 
 
-class LiveStream:
+class StreamProgress:
     """Logs the children of a stream that are over, and every ten seconds the answer so far, if there is more of it.
 
     It knows no accumulator, which has it called: a stream that is dropped goes at once.
