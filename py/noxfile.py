@@ -98,10 +98,15 @@ PYTHON_TESTS = ("test_payloads.py", "test_patchers.py", "test_safety.py", "traci
 ELSEWHERE = ("--ignore=tests/overlay", "--ignore=tests/browser")
 
 
+def mistralai(version: str) -> str:
+    """Return the requirement of a mistralai with all that it can trace; an older one has not all of these extras."""
+    return f"mistralai[agents,gcp,realtime]=={version}"
+
+
 def install(session: nox.Session, *groups: str, mistral: str, braintrust: str = NEWEST_BRAINTRUST) -> None:
-    """Install this project for development, these two SDKs, and what these dependency groups name."""
+    """Install this project for development with its extra, these two SDKs, and what these dependency groups name."""
     requirements = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-e", ".", f"braintrust=={braintrust}", f"mistralai[agents]=={mistral}", *requirements)
+    session.install("-e", ".[local]", f"braintrust=={braintrust}", mistralai(mistral), *requirements)
 
 
 def pytest(session: nox.Session, *arguments: str, mistral: str) -> None:
@@ -127,7 +132,7 @@ def environment(session: nox.Session, group: str) -> str:
 @nox.parametrize(["mistral", "braintrust"], PAIRS)
 def test_mistral(session: nox.Session, mistral: str, braintrust: str) -> None:
     """Test the integration against one pair of SDKs, and the local services with its clients."""
-    install(session, "test", "local", "demo", mistral=mistral, braintrust=braintrust)
+    install(session, "test", "demo", mistral=mistral, braintrust=braintrust)
     pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=mistral)
 
 
@@ -136,7 +141,7 @@ def test_python(session: nox.Session) -> None:
     """Test the integration on another Python, where that is present."""
     # Nothing plays cassettes to the newest mistralai on Python 3.10, see pyproject.toml.
     mistral = VERSIONS["mistralai"][-2] if session.python == "3.10" else NEWEST_MISTRAL
-    install(session, "test", "local", mistral=mistral)
+    install(session, "test", mistral=mistral)
     pytest(session, *(f"tests/{name}" for name in PYTHON_TESTS), mistral=mistral)
 
 
@@ -144,7 +149,7 @@ def test_python(session: nox.Session) -> None:
 def host(session: nox.Session) -> None:
     """Put the integration where the SDK has its own, in a copy of the SDK, and run the SDK's checks there."""
     requirements = nox.project.dependency_groups(PROJECT, "host")
-    session.install(f"braintrust=={VERSIONS['host'][0]}", f"mistralai[agents]=={NEWEST_MISTRAL}", *requirements)
+    session.install(f"braintrust=={VERSIONS['host'][0]}", mistralai(NEWEST_MISTRAL), *requirements)
     (installed,) = Path(session.virtualenv.location).glob("**/site-packages/braintrust")
     tree = Path(session.create_tmp()).resolve()
     folder = tree / "braintrust" / "integrations" / "mistral"
@@ -167,21 +172,21 @@ def host(session: nox.Session) -> None:
 @nox.session
 def page(session: nox.Session) -> None:
     """Test the page of traces in Chromium; where the system has none, its tests are skipped and say so."""
-    install(session, "test", "local", "browser", mistral=NEWEST_MISTRAL)
+    install(session, "test", "browser", mistral=NEWEST_MISTRAL)
     pytest(session, "tests/browser", mistral=NEWEST_MISTRAL)
 
 
 @nox.session
 def overlay(session: nox.Session) -> None:
     """Test the overlay in environments of its own: the wheel and the editable install, beside the SDK as released."""
-    install(session, "test", mistral=NEWEST_MISTRAL)
+    install(session, "test", "users", mistral=NEWEST_MISTRAL)
     pytest(session, "tests/overlay", mistral=NEWEST_MISTRAL)
 
 
 @nox.session
 def endurance(session: nox.Session) -> None:
     """Test what tracing survives, in minutes; ``ENDURANCE=full nox -s endurance`` takes its time."""
-    install(session, "test", "local", mistral=NEWEST_MISTRAL)
+    install(session, "test", mistral=NEWEST_MISTRAL)
     # These look at all that their process holds, and want it to themselves.
     alone = ["endurance/test_conversations.py", "endurance/test_outages.py"]
     pytest(session, *alone, mistral=NEWEST_MISTRAL)
@@ -197,10 +202,10 @@ def new_mistral(session: nox.Session) -> None:
     # The tested one of its generation, whose cassettes it should understand.
     alike = [version for version in VERSIONS["mistralai"] if Version(version).major == Version(mistral).major]
     tested = alike[-1] if alike else NEWEST_MISTRAL
-    install(session, "test", "local", "demo", mistral=mistral)
+    install(session, "test", "demo", mistral=mistral)
     # Where methods vanished, the tests tell what that means.
     print_changes(session, *sorted({tested, mistral}, key=Version), success_codes=[0, 1])
-    session.install(f"mistralai[agents]=={mistral}")
+    session.install(mistralai(mistral))
     pytest(session, "tests", INTEGRATION, *ELSEWHERE, mistral=tested)
 
 
@@ -216,7 +221,7 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
     """Print what changed from each of these versions of mistralai to the next; the last one stays installed."""
     surfaces = [Path(session.create_tmp()) / f"{version}.json" for version in versions]
     for version, surface in zip(versions, surfaces, strict=True):
-        session.install(f"mistralai[agents]=={version}")
+        session.install(mistralai(version))
         session.run("python", "-m", "tools.surface", str(surface))
     for old, new in itertools.pairwise(surfaces):
         session.run("python", "-m", "tools.changes", str(old), str(new), success_codes=success_codes)
@@ -230,7 +235,7 @@ def print_changes(session: nox.Session, *versions: str, success_codes: list[int]
 def frameworks(session: nox.Session, requires: list[str], tests: str) -> None:
     """Test a framework on top of the Mistral client, against the local services."""
     requirements = nox.project.dependency_groups(PROJECT, "frameworks")
-    session.install("-e", ".", f"braintrust=={NEWEST_BRAINTRUST}", *requires, *requirements)
+    session.install("-e", ".[local]", f"braintrust=={NEWEST_BRAINTRUST}", *requires, *requirements)
     # The warnings of a framework are its own affair.
     session.run("pytest", "--override-ini=filterwarnings=ignore", f"frameworks/{tests}", *session.posargs)
 
@@ -238,14 +243,14 @@ def frameworks(session: nox.Session, requires: list[str], tests: str) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Show a traced conversation, end to end on this machine."""
-    install(session, "local", "demo", mistral=NEWEST_MISTRAL)
+    install(session, "demo", mistral=NEWEST_MISTRAL)
     session.run("python", "-m", "examples.demo", *session.posargs)
 
 
 @nox.session
 def pictures(session: nox.Session) -> None:
     """Draw the demo's traces anew, and photograph their page."""
-    install(session, "local", "demo", "browser", mistral=NEWEST_MISTRAL)
+    install(session, "demo", "browser", mistral=NEWEST_MISTRAL)
     pictures = ("--pictures", "examples/pictures")
     session.run("python", "-m", "examples.demo", *pictures)
     session.run("python", "-m", "examples.demo", "conversation", "--llm-spans", *pictures)
@@ -255,7 +260,7 @@ def pictures(session: nox.Session) -> None:
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run the other examples, and see whether their traces show what they say."""
-    install(session, "test", "local", "demo", mistral=NEWEST_MISTRAL)
+    install(session, "test", "demo", mistral=NEWEST_MISTRAL)
     # -rP shows what they printed.
     session.run("pytest", "--numprocesses=auto", "--maxprocesses=4", "-rP", "examples", *session.posargs)
 
@@ -303,7 +308,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types: strictly, in the tests by pyright's standard."""
-    install(session, "test", "local", "demo", "browser", "openinference", "types", mistral=NEWEST_MISTRAL)
+    install(session, "test", "demo", "browser", "openinference", "types", mistral=NEWEST_MISTRAL)
     session.run("pyright")
     # One configuration has one strictness for a folder, and the tests live beside the code.
     session.run("pyright", "--project", "pyright.tests.json")
@@ -313,5 +318,5 @@ def types(session: nox.Session) -> None:
 @nox.parametrize("mistral", [nox.param(mistral, id=label(mistral)) for mistral in reversed(VERSIONS["mistralai"])])
 def record(session: nox.Session, mistral: str) -> None:
     """Record the cassettes anew: from Mistral's API with MISTRAL_API_KEY set, else from the local Mistral."""
-    install(session, "test", "local", mistral=mistral)
+    install(session, "test", mistral=mistral)
     pytest(session, "-ptests.helpers.recording", INTEGRATION, "--record-mode=rewrite", mistral=mistral)

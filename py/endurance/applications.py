@@ -9,6 +9,7 @@ import datetime
 import enum
 import functools
 import uuid
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 import braintrust
 from braintrust.integrations.mistral import wrap_mistral
 from braintrust.logger import Attachment
+
+from tests.helpers.clouds import CLOUDS
 
 
 try:
@@ -293,6 +296,59 @@ def model_calls(client: Any) -> list[Any]:
     ]
 
 
+def work(client: Any) -> list[Any]:
+    """Agents, tools, searches and workflows, as far as this mistralai has them."""
+    agents, documents = client.beta.agents, client.beta.libraries.documents
+    agent = agents.create(model="plain", name="clerk", tools=[TOOL])
+    results = [agent, seen(lambda: agents.get(agent_id="http-404")), agents.get(agent_id="ag_1")]
+    results += [agents.delete(agent_id="ag_1"), client.beta.conversations.start(agent_id="ag_1", inputs="Ferries?")]
+    results.append(documents.text_content(library_id="lib_1", document_id="doc_1"))
+    connectors = getattr(client.beta, "connectors", None)
+    if connectors is not None:
+        with warnings.catch_warnings():
+            # Of methods that it is about to change.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            line = {"connector_id_or_name": "ferries", "arguments": {"to": "Cacilhas"}}
+            results += [connectors.call_tool(tool_name=tool, **line) for tool in ("find_line", "failing-tool")]
+    indexes = getattr(getattr(client.beta, "context", None), "search_indexes", None)
+    if indexes is not None:
+        retriever = {"type": "nearest_neighbour", "query_embedding": [0.5, 0.25]}
+        results.append(indexes.search(index_name="ferries", retriever=retriever))
+    return [*results, *_executed(client)]
+
+
+def _executed(client: Any) -> list[Any]:
+    workflows = getattr(client, "workflows", None)
+    if workflows is None:
+        return []
+
+    async def execute() -> Any:
+        return await workflows.execute_workflow_and_wait_async("book", {"passengers": 2}, use_api_sync=True)
+
+    started = workflows.execute_workflow(workflow_identifier="book", input={"passengers": 2})
+    return [
+        started,
+        workflows.execute_workflow_and_wait("book", {"passengers": 2}, use_api_sync=True),
+        seen(lambda: workflows.execute_workflow_and_wait("http-503")),
+        asyncio.run(execute()),
+    ]
+
+
+def clouds(client: Any) -> list[Any]:
+    """The clients for Azure and for Google Cloud."""
+    settings = client.sdk_configuration
+    http = {"client": settings.client, "async_client": settings.async_client, "server_url": settings.server_url}
+    return [
+        result
+        for cloud in CLOUDS.values()
+        for used in [cloud.make(**http)]
+        for result in (
+            used.chat.complete(model="function-call", messages=QUESTION),
+            read(used.chat.stream(model="plain", messages=QUESTION)),
+        )
+    ]
+
+
 def opentelemetry(client: Any) -> list[Any]:
     """Spans that get OpenTelemetry's attributes as they are exported."""
     if not hasattr(braintrust, "set_span_customizers"):
@@ -312,6 +368,8 @@ def opentelemetry(client: Any) -> list[Any]:
 APPLICATIONS: list[Application] = [
     left_streams,
     answered_early,
+    clouds,
+    work,
     conversation_async,
     model_calls,
     media,

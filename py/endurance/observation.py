@@ -13,6 +13,7 @@ from typing import Any
 import braintrust
 from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults
+from braintrust.integrations.mistral.resources.batch import jobs_by_file, known_requests
 from braintrust.integrations.mistral.runs import runs
 from braintrust.integrations.mistral.tracing import handover, pending
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
@@ -68,7 +69,8 @@ def _fresh_start() -> Iterator[None]:
     before = dict(handover._open), faults._reported
     faults._reported = set()
     handover._open.clear()
-    for waiting in (pending.pending_tool_calls, runs.deferred_calls):
+    held = (pending.pending_tool_calls, runs.deferred_calls, jobs_by_file, known_requests)
+    for waiting in held:
         waiting._entries.clear()
     try:
         yield

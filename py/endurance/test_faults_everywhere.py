@@ -17,6 +17,7 @@ import pytest
 from braintrust_mistral.local import LocalMistral
 from endurance.applications import APPLICATIONS, Application
 from endurance.injection import Place, broken, forget_results, functions, place_of
+from endurance.job_applications import JOB_APPLICATIONS
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Mistral, Replay
@@ -29,20 +30,35 @@ ONCE = frozenset(
     {
         "bounded.BoundedMap.__init__",
         "patchers.Resource.all_wrappers",
+        "patchers.Resource.name",
         "patchers._method_patchers",
         "patchers._resource_patcher",
+        "patchers.on",
         "patching.MethodPatcher.mark_patched",
         "patching.MethodPatcher.patch",
+        "patching.ResourcePatcher._patch_imported",
+        "patching.ResourcePatcher.applies",
+        "patching.ResourcePatcher.patch",
+        "patching.ResourcePatcher.patch.<lambda>",
         "patching._renew_lock",
+        "redaction._read_backwards",
         "redaction._search_table",
+        "redaction._value_table",
         "resources.completions._operations",
         "resources.model_calls.with_llm_spans",
         "resources.reading.from_loggable",
         "resources.reading.request_reader",
         "resources.reading.with_stream",
+        "resources.retrieval._search_reader",
+        "resources.retrieval._searches",
+        "tracing.blocks.traced_around",
         "tracing.calls.traced",
         "tracing.calls.traced_async",
+        "tracing.downloads.upload_wrappers",
+        "tracing.downloads.wrappers",
         "tracing.handover.prepare",
+        "tracing.mcp_sessions.traced_sessions",
+        "tracing.sessions.traced_connect",
     }
 )
 """What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
@@ -59,6 +75,17 @@ NOT_TRACING = frozenset(
         "operations.Accumulator.response",
         "operations.LiveAccumulator.end_call",
         "resources.chunks._Chunk.finish",
+        "resources.realtime._Session._audio_format",
+        "resources.realtime._Session.sent",
+        "tracing.downloads.Results.request",
+        "tracing.live.Reader.add",
+        "tracing.live.Reader.finish",
+        "tracing.live.Reader.outcome",
+        "tracing.sessions.Session.add",
+        "tracing.sessions.Session.connected",
+        "tracing.sessions.Session.finish",
+        "tracing.sessions.Session.outcome",
+        "tracing.sessions.Session.sent",
         "tracing.run_state.RunState.add",
         # For whoever imports them.
         "genai.messages.format_input_message",
@@ -81,6 +108,17 @@ NOT_TRACING = frozenset(
         "patching._called_from.awaited",
         "patching._called_from.call",
         "patching.traced_class.<lambda>",
+        "resources.retrieval.session_tool",
+        "resources.retrieval.session_tool.read_request",
+        "tracing.mcp_sessions._SessionContext.__aenter__",
+        "tracing.mcp_sessions._SessionContext.__aexit__",
+        "tracing.mcp_sessions._SessionContext.__init__",
+        "tracing.mcp_sessions._SessionContext._trace",
+        "tracing.mcp_sessions._traced_context",
+        "tracing.mcp_sessions.traced_sessions.call",
+        # Of batches that have other endpoints than they know.
+        "resources.batch_results._read_other_request",
+        "resources.batch_results._read_other_response",
         "runs.functions._Execution.record_mcp_result",
         "runs.functions._record_mcp_result",
         "tracing.streams._Iterator.__init__",
@@ -95,6 +133,7 @@ NOT_TRACING = frozenset(
         "tracing.streams._AsyncIterator.aclose",
         # For payloads with secrets, masked errors, and chunks that are not as the applications have them.
         "errors._lines_without_messages",
+        "errors._without_quotes",
         "resources.earlier_turns.Conversation.up_to",
         "resources.model_calls._groups.<lambda>",
         "resources.model_calls._note",
@@ -123,7 +162,9 @@ NOT_TRACING = frozenset(
         "payloads._reader_of.<lambda>",
         "payloads._without_header_values",
         "redaction._after",
+        "redaction._Text._signs",
         "redaction._left_out",
+        "redaction._quoted_secret",
         "redaction._string_end",
         "redaction._value_of_key",
     }
@@ -153,6 +194,11 @@ ENDS = frozenset(
         "tracing.spans.CallSpan._finish",
         "tracing.spans._time_of_day",
         "tracing.streams.StreamLifecycle.end",
+        "tracing.downloads._Download.failed",
+        "tracing.downloads._Download.follow",
+        "tracing.sessions._Opening.failed",
+        "tracing.sessions._Opening.follow",
+        "tracing.sessions._SessionLifecycle.end",
         "tracing.calls.TracedCall.failed",
         "tracing.calls.TracedCall.returned",
         "runs.runs.Run.close",
@@ -196,7 +242,10 @@ def cases(models_remembered: None) -> list[Case]:
     forget_results()
     # Closed before the tests: they listen to all that this process has to say.
     with LocalMistral(pace=0.0) as mistral:
-        return [_case(application, Replay(mistral.url)) for application in [*APPLICATIONS, *RUN_APPLICATIONS]]
+        return [
+            _case(application, Replay(mistral.url))
+            for application in [*APPLICATIONS, *RUN_APPLICATIONS, *JOB_APPLICATIONS]
+        ]
 
 
 def _case(application: Application, replay: Replay) -> Case:

@@ -1,9 +1,11 @@
 """Each example as it stands, against the local services: it ends well, and its trace shows what it says it shows."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,25 @@ def test_example(name: str) -> None:
     # Spans of two threads or processes open in any order.
     assert sorted(_SPAN.findall(run.stdout)) == sorted(SPANS[name])
     assert re.search(TEXTS.get(name, ""), run.stdout)
+
+
+def test_the_notebook_was_executed_and_shows_what_it_says() -> None:
+    """Run its code as a notebook does, but that there is no notebook; the pictures are those of the last execution."""
+    cells = json.loads((FOLDER / "capture.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    drawn = [
+        output["data"] for cell in code for output in cell["outputs"] if output["output_type"] == "execute_result"
+    ]
+    assert len(drawn) == 2
+    assert all("data:image/svg+xml" in "".join(data["text/html"]) for data in drawn)
+    # Each cell ends as in a notebook: its last expression is shown.
+    lines = ["".join(cell["source"]) for cell in code]
+    program = "\n".join(f"{line}\nprint(traces)" if line.endswith("\ntraces") else line for line in lines)
+    body = textwrap.indent(program, "    ")
+    script = f"import asyncio\nasync def notebook():\n{body}\nasyncio.run(notebook())\n"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINTRUST", "MISTRAL"))}
+    run = subprocess.run([sys.executable, "-c", script], check=False, env=environ, capture_output=True, text=True)
+    print(f"\n{run.stdout}\n{run.stderr}")
+    assert run.returncode == 0
+    assert _SPAN.findall(run.stdout) == HANDED_OVER
+    assert re.search(r"start_stream  task +open  ━+╌╌╌", run.stdout)

@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import functools
 import logging
 import operator
 import os
@@ -21,12 +22,14 @@ from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults as faults_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
+from braintrust.integrations.mistral.resources.agent_names import agent_names
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.pending import pending_tool_calls
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
-from tests.helpers.wire import Handler, client_of
+from tests.helpers.clouds import client_at
+from tests.helpers.wire import Handler
 
 
 try:
@@ -65,6 +68,12 @@ def reported_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.Lo
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
     """What the guard reported. A test that expects a fault removes it from the list; any other fails the test."""
     yield from reported_faults(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def nameless() -> None:
+    """No name of an agent that a test before has told."""
+    agent_names.clear()
 
 
 class LoggedSpans:
@@ -169,9 +178,15 @@ MakeClient = Callable[[Handler], Mistral]
 
 
 @pytest.fixture
-def make_client() -> MakeClient:
+def provider(request: pytest.FixtureRequest) -> str:
+    """Whose client `make_client` makes: Mistral's own, where the test is not `at` others."""
+    return getattr(request, "param", "mistral")
+
+
+@pytest.fixture
+def make_client(provider: str) -> MakeClient:
     """Make a real client that a function answers, see `client_of`."""
-    return client_of
+    return functools.partial(client_at, provider)
 
 
 CallMethod = Callable[..., Any]
@@ -183,7 +198,9 @@ def call_method(request: pytest.FixtureRequest, make_client: MakeClient) -> Call
 
     def call(handler: Handler, path: str, **arguments: Any) -> Any:
         resource, _, name = path.rpartition(".")
-        target = operator.attrgetter(resource)(make_client(handler))
+        # In 1.x, no resource keeps the client that closes its connections.
+        client = make_client(handler)
+        target = operator.attrgetter(resource)(client)
         if request.param == "sync":
             return getattr(target, name)(**arguments)
 

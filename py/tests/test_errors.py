@@ -132,6 +132,25 @@ def test_what_the_api_quotes_of_a_request_is_not_in_the_error(
     assert "Bad dough" in error
 
 
+@pytest.mark.parametrize(
+    "quote",
+    [
+        *(f'"input": "{SECRET}", ', f"input_value='{SECRET}', input_type=str\n", f"input='{SECRET}'\n"),
+        *(f"Illegal header value b'{SECRET}'\n", f"Invalid port: '{SECRET}'\n"),
+    ],
+)
+@pytest.mark.parametrize("times", [2, 5_000])
+def test_however_often_it_is_quoted_none_is_left(quote: str, times: int) -> None:
+    assert SECRET not in error_text_of(raising(ValueError(quote * times)))
+
+
+@pytest.mark.parametrize("value", ["x" * 100_000 + SECRET, ["x"] * 100_000 + [SECRET]])
+def test_however_long_a_quoted_request_is_it_is_not_in_the_error(value: Any) -> None:
+    text = error_text_of(raising(ValueError(json.dumps({"msg": "Bad dough", "input": value}))))
+    assert "Bad dough" in text
+    assert SECRET not in text
+
+
 # Length
 
 

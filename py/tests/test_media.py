@@ -76,6 +76,23 @@ def test_what_is_no_data_url_that_anybody_makes_is_none(url: str) -> None:
     assert data_url_attachment(url) is None
 
 
+def test_a_data_url_of_nothing_but_escapes_is_an_attachment() -> None:
+    text = "Brot & Käse = 100 %".encode() * 2_000
+    escaped = "".join(f"%{byte:02x}" for byte in text)
+    assert with_media(data_url_attachment(f"data:text/plain,{escaped}")) == (text, "text/plain", "document.txt")
+    assert with_media(data_url_attachment(f"data:text/plain;base64,{base64.b64encode(text).decode()}")) == (
+        text,
+        "text/plain",
+        "document.txt",
+    )
+
+
+@pytest.mark.parametrize("text", ["width='100%'", "100%25 = 100%", "%zz", "a%", "%%41", "a%\nb", "%4"])
+def test_what_is_no_escape_in_a_data_url_stays(text: str) -> None:
+    data = text.replace("%25", "%").replace("%41", "A").encode()
+    assert with_media(data_url_attachment(f"data:image/svg+xml,{text}")) == (data, "image/svg+xml", "image.svg")
+
+
 def test_where_a_masking_function_is_set_names_of_files_are_made_from_their_types(spans: LoggedSpans) -> None:
     braintrust.set_masking_function(lambda value: value)
     try:

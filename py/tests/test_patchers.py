@@ -1,7 +1,7 @@
 import asyncio
-import importlib
+import importlib.util
 import inspect
-from importlib.metadata import version
+import operator
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,21 +77,109 @@ METHODS = (
     ("mistral.beta.conversations.get_messages_async", "conversations.Conversations.get_messages_async"),
     ("mistral.beta.conversations.run_async", "conversations.Conversations.run_async"),
     ("mistral.beta.conversations.run_stream_async", "conversations.Conversations.run_stream_async"),
+    ("mistral.beta.agents.create", "beta_agents.BetaAgents.create"),
+    ("mistral.beta.agents.create_async", "beta_agents.BetaAgents.create_async"),
+    ("mistral.beta.agents.update", "beta_agents.BetaAgents.update"),
+    ("mistral.beta.agents.update_async", "beta_agents.BetaAgents.update_async"),
+    ("mistral.beta.agents.get", "beta_agents.BetaAgents.get"),
+    ("mistral.beta.agents.get_async", "beta_agents.BetaAgents.get_async"),
+    ("mistral.beta.agents.update_version", "beta_agents.BetaAgents.update_version"),
+    ("mistral.beta.agents.update_version_async", "beta_agents.BetaAgents.update_version_async"),
+    ("mistral.beta.agents.delete", "beta_agents.BetaAgents.delete"),
+    ("mistral.beta.agents.delete_async", "beta_agents.BetaAgents.delete_async"),
+    ("mistral.beta.connectors.call_tool", "connectors.Connectors.call_tool"),
+    ("mistral.beta.connectors.call_tool_async", "connectors.Connectors.call_tool_async"),
+    ("mistral.beta.connectors.mcp_client", "connectors.Connectors.mcp_client"),
+    ("mistral.beta.context.search_indexes.search", "context_search_indexes.ContextSearchIndexes.search"),
+    ("mistral.beta.context.search_indexes.search_async", "context_search_indexes.ContextSearchIndexes.search_async"),
+    ("mistral.beta.context.search_indexes.navigate", "context_search_indexes.ContextSearchIndexes.navigate"),
+    (
+        "mistral.beta.context.search_indexes.navigate_async",
+        "context_search_indexes.ContextSearchIndexes.navigate_async",
+    ),
+    ("mistral.beta.context.search_indexes.read", "context_search_indexes.ContextSearchIndexes.read"),
+    ("mistral.beta.context.search_indexes.read_async", "context_search_indexes.ContextSearchIndexes.read_async"),
+    ("mistral.beta.context.search_indexes.grep", "context_search_indexes.ContextSearchIndexes.grep"),
+    ("mistral.beta.context.search_indexes.grep_async", "context_search_indexes.ContextSearchIndexes.grep_async"),
+    ("mistral.beta.context.search_indexes.get_chunk", "context_search_indexes.ContextSearchIndexes.get_chunk"),
+    (
+        "mistral.beta.context.search_indexes.get_chunk_async",
+        "context_search_indexes.ContextSearchIndexes.get_chunk_async",
+    ),
+    ("mistral.beta.rag.managed_indexes.search", "managed_indexes.ManagedIndexes.search"),
+    ("mistral.beta.rag.managed_indexes.search_async", "managed_indexes.ManagedIndexes.search_async"),
+    ("mistral.beta.libraries.documents.list", "documents.Documents.list"),
+    ("mistral.beta.libraries.documents.list_async", "documents.Documents.list_async"),
+    ("mistral.beta.libraries.documents.text_content", "documents.Documents.text_content"),
+    ("mistral.beta.libraries.documents.text_content_async", "documents.Documents.text_content_async"),
+    ("mistral.workflows.execute_workflow", "workflows.Workflows.execute_workflow"),
+    ("mistral.workflows.execute_workflow_async", "workflows.Workflows.execute_workflow_async"),
+    ("mistral.workflows.execute_workflow_registration", "workflows.Workflows.execute_workflow_registration"),
+    (
+        "mistral.workflows.execute_workflow_registration_async",
+        "workflows.Workflows.execute_workflow_registration_async",
+    ),
+    ("mistral.workflows.wait_for_workflow_completion", "workflows.Workflows.wait_for_workflow_completion"),
+    ("mistral.workflows.wait_for_workflow_completion_async", "workflows.Workflows.wait_for_workflow_completion_async"),
+    ("mistral.workflows.execute_workflow_and_wait", "workflows.Workflows.execute_workflow_and_wait"),
+    ("mistral.workflows.execute_workflow_and_wait_async", "workflows.Workflows.execute_workflow_and_wait_async"),
+    ("mistral.batch.jobs.create", "jobs.Jobs.create"),
+    ("mistral.batch.jobs.create_async", "jobs.Jobs.create_async"),
+    ("mistral.batch.jobs.get", "jobs.Jobs.get"),
+    ("mistral.batch.jobs.get_async", "jobs.Jobs.get_async"),
+    ("mistral.batch.jobs.cancel", "jobs.Jobs.cancel"),
+    ("mistral.batch.jobs.cancel_async", "jobs.Jobs.cancel_async"),
+    ("mistral.batch.jobs.list", "jobs.Jobs.list"),
+    ("mistral.batch.jobs.list_async", "jobs.Jobs.list_async"),
+    ("mistral.files.download", "files.Files.download"),
+    ("mistral.files.download_async", "files.Files.download_async"),
+    ("mistral.files.upload", "files.Files.upload"),
+    ("mistral.files.upload_async", "files.Files.upload_async"),
 )
+
+# Where each client has its resources, from 2.0 on and in 1.x, and what other clients have of Mistral's own.
+PACKAGES = {
+    "mistral": ("mistralai.client", "mistralai"),
+    "mistral.azure": ("mistralai.azure.client", "mistralai_azure"),
+    "mistral.vertex": ("mistralai.gcp.client", "mistralai_gcp"),
+}
+CLOUDS = {"chat": ("mistral.azure", "mistral.vertex"), "fim": ("mistral.vertex",), "ocr": ("mistral.azure",)}
+
+# Only in 1.x is a class elsewhere, by another name.
+ELSEWHERE_IN_1 = {"beta_agents.BetaAgents": "mistral_agents.MistralAgents", "jobs.Jobs": "mistral_jobs.MistralJobs"}
 
 # Name, target_module, target_path and the names of superseded_by.
 TABLE = [
     row
     for name, place in METHODS
     for module, _, path in [place.partition(".")]
+    for older_place in [ELSEWHERE_IN_1.get(place.rpartition(".")[0], place.rpartition(".")[0])]
+    for client in ("mistral", *(() if "parse" in name else CLOUDS.get(module, ())))
+    for newer, older in [PACKAGES[client]]
+    for method in [name.replace("mistral", client, 1)]
     for row in (
-        (f"{name}.v2", f"mistralai.client.{module}", path, ()),
-        (f"{name}.v1", f"mistralai.{module}", path, (f"{name}.v2",)),
+        (f"{method}.v2", f"{newer}.{module}", path, ()),
+        (
+            f"{method}.v1",
+            f"{older}.{older_place.partition('.')[0]}",
+            f"{older_place.partition('.')[2]}.{path.partition('.')[2]}",
+            (f"{method}.v2",),
+        ),
     )
 ]
-
-# Only these are not in every supported version: the first major version that has them.
-SINCE = {"mistral.audio.speech": 2, "mistral.responses": 3}
+# Those of the extras, which are where they are in every version.
+TABLE += [
+    ("mistral.extra.batch.run.v2", "mistralai.extra.batch.client", "BatchClient.run", ()),
+    ("mistral.extra.batch.wait.v2", "mistralai.extra.batch.client", "BatchClient.wait", ()),
+    (
+        "mistral.audio.realtime.connect.v2",
+        "mistralai.extra.realtime.transcription",
+        "RealtimeTranscription.connect",
+        (),
+    ),
+    ("mistral.audio.realtime_speech.connect.v2", "mistralai.extra.realtime.speech", "RealtimeSpeech.connect", ()),
+    ("mistral.extra.voice_agents.invoke.v2", "mistralai.extra.voice_agents.tools", "FunctionHandler.invoke", ()),
+]
 
 SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
     patcher for composite in PATCHERS for patcher in composite.sub_patchers
@@ -99,9 +187,20 @@ SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
 CONVERSATIONS = [place.rpartition(".")[2] for _, place in METHODS if place.startswith("conversations.")]
 
 
-def is_installed(resource: str) -> bool:
-    """Tell whether the installed mistralai has a resource, by the name of its patcher."""
-    return int(version("mistralai").partition(".")[0]) >= SINCE.get(resource, 1)
+def is_installed(name: str) -> bool:
+    """Tell whether the installed mistralai has a resource, or a method of one, by its patcher's name."""
+    try:
+        operator.attrgetter(name.removeprefix("mistral."))(Mistral(api_key="key"))
+    except AttributeError:
+        return False
+    return True
+
+
+def is_importable(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def test_the_table_expands_into_these_patchers() -> None:
@@ -128,6 +227,18 @@ def test_the_names_are_those_of_the_sdk() -> None:
         "mistral.classifiers": "ClassifiersPatcher",
         "mistral.responses": "ResponsesPatcher",
         "mistral.beta.conversations": "ConversationsPatcher",
+        "mistral.beta.agents": "BetaAgentsPatcher",
+        "mistral.beta.connectors": "ConnectorsPatcher",
+        "mistral.beta.context.search_indexes": "ContextSearchIndexesPatcher",
+        "mistral.beta.rag.managed_indexes": "ManagedIndexesPatcher",
+        "mistral.beta.libraries.documents": "DocumentsPatcher",
+        "mistral.workflows": "WorkflowsPatcher",
+        "mistral.batch.jobs": "JobsPatcher",
+        "mistral.files": "FilesPatcher",
+        "mistral.extra.batch": "BatchClientPatcher",
+        "mistral.audio.realtime": "RealtimeTranscriptionPatcher",
+        "mistral.audio.realtime_speech": "RealtimeSpeechPatcher",
+        "mistral.extra.voice_agents": "FunctionHandlerPatcher",
     }
     for patcher in PATCHERS:
         assert issubclass(patcher, CompositeFunctionWrapperPatcher)
@@ -147,7 +258,12 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
     composite: type[CompositeFunctionWrapperPatcher],
 ) -> None:
     for patcher in composite.sub_patchers:
-        expected = is_installed(composite.name) and patcher.name.endswith(".v1" if IS_MISTRALAI_1 else ".v2")
+        if ".extra." in str(patcher.target_module):
+            expected = is_importable(str(patcher.target_module))
+        else:
+            is_of_this_layout = patcher.name.endswith(".v1" if IS_MISTRALAI_1 else ".v2")
+            method = patcher.target_path.rpartition(".")[2]
+            expected = is_of_this_layout and is_installed(f"{composite.name}.{method}")
         assert patcher.applies(None, None) is expected
         if expected:
             assert patcher.is_patched(None, None)
@@ -159,13 +275,11 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
 def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> None:
     client: Any = make_client(lambda _: answer({}))
     for resource in RESOURCES:
-        if not is_installed(f"mistral.{resource.path}"):
+        # The application makes a `BatchClient` and the like itself.
+        if resource.path.startswith("extra.") or not is_installed(f"mistral.{resource.path}"):
             continue
-        target = client
-        for name in resource.path.split("."):
-            target = getattr(target, name)
-        assert type(target).__name__ == resource.class_name
-        assert type(target).__module__.endswith(f".{resource.module}")
+        target = operator.attrgetter(resource.path)(client)
+        assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}
         for method in resource.operations:
             assert callable(getattr(target, method))
             assert callable(getattr(target, f"{method}_async"))

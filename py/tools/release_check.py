@@ -22,15 +22,15 @@ NEEDED = (
     "braintrust_mistral.pth",
     "braintrust_mistral.start",
     "braintrust_mistral/__init__.py",
+    "braintrust_mistral/__pyinstaller/hook-braintrust_mistral.py",
     "braintrust_mistral/integrations/mistral/__init__.py",
+    "braintrust_mistral/local/startup.py",
     "braintrust_mistral/py.typed",
 )
 
 # What the wheel may put into site-packages; `braintrust/` is the SDK's.
 _OURS = re.compile(r"braintrust_mistral(/|\.pth$|\.start$|-[^/]*\.dist-info/)")
-_NOT_RELEASED = re.compile(
-    r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|local|endurance|examples|benchmarks|tools)/)"
-)
+_NOT_RELEASED = re.compile(r"(^|/)(test_[^/]*\.py$|conftest\.py$|(cassettes|endurance|examples|benchmarks|tools)/)")
 _HEADING = re.compile(r"^## \[(?P<name>[^]]+)\]", re.MULTILINE)
 
 

@@ -30,7 +30,8 @@ def test_a_good_wheel_has_no_fault() -> None:
     [
         ({"braintrust_mistral/test_overlay.py": b""}, "the wheel has braintrust_mistral/test_overlay.py"),
         ({"braintrust_mistral/cassettes/latest.yaml": b""}, "the wheel has braintrust_mistral/cassettes/latest.yaml"),
-        ({"local/server.py": b""}, "the wheel has local/server.py"),
+        ({"local/server.py": b""}, "the wheel owns local/server.py"),
+        ({"braintrust_mistral/local/startup.py": None}, "the wheel has no braintrust_mistral/local/startup.py"),
         ({"endurance/plan.py": b""}, "the wheel has endurance/plan.py"),
         ({"braintrust_mistral/py.typed": None}, "the wheel has no braintrust_mistral/py.typed"),
         ({"braintrust/logger.py": b""}, "the wheel owns braintrust/logger.py"),

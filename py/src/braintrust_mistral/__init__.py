@@ -13,17 +13,18 @@ import sys
 
 TYPE_CHECKING = False  # Type checkers know the name, and `typing` is not loaded at start-up.
 if TYPE_CHECKING:
-    from importlib.abc import PathEntryFinder
-
     # Where the wheel has it, and the source tree has not: no type checker sees what an import hook does.
-    from .integrations.mistral import GenAIAttributes, wrap_mistral  # pyright: ignore[reportMissingImports]
-    from .integrations.mistral.genai import (  # pyright: ignore[reportMissingImports]
-        format_input_message,
-        format_output_entries,
-        format_output_message,
-        format_tool_definition,
-        span_attributes,
-    )
+    from .integrations import mistral as _mistral  # pyright: ignore[reportMissingImports]
+    from .integrations.mistral import genai as _genai  # pyright: ignore[reportMissingImports]
+    from .loading import IntegrationsFinder
+
+    GenAIAttributes = _mistral.GenAIAttributes
+    wrap_mistral = _mistral.wrap_mistral
+    format_input_message = _genai.format_input_message
+    format_output_entries = _genai.format_output_entries
+    format_output_message = _genai.format_output_message
+    format_tool_definition = _genai.format_tool_definition
+    span_attributes = _genai.span_attributes
 
 
 __all__ = [
@@ -40,6 +41,8 @@ __version__ = "0.1.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
 SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"
+RUN = "BRAINTRUST_MISTRAL_RUN"
+"""Environment variable: what `python -m braintrust_mistral run` tells the interpreters below it."""
 
 _AT_THE_TOP = ("GenAIAttributes", "wrap_mistral")
 _SDK_FOLDER = os.path.join(os.sep, "braintrust", "integrations")
@@ -79,9 +82,15 @@ def at_startup() -> None:
         for path in list(sys.path_importer_cache):
             if path.endswith(_SDK_FOLDER):
                 del sys.path_importer_cache[path]
+    if RUN in os.environ:
+        try:
+            from braintrust_mistral.local import startup
+        except ImportError:  # A frozen application that left it out.
+            return
+        startup.follow()
 
 
-def path_hook(path: str) -> "PathEntryFinder":
+def path_hook(path: str) -> "IntegrationsFinder":
     """Return what finds modules in the SDK's folder of integrations; Python asks once for each folder.
 
     It is no finder on `sys.meta_path`, since tools put theirs in front there. Pytest's, for one, takes the modules of

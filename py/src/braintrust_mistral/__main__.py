@@ -1,4 +1,6 @@
-"""A doctor: tells which `braintrust.integrations.mistral` is active, what it traces, and what stands in its way.
+"""A doctor, or a command: `run` a program with all of it traced, or `show` its traces again (each has its `--help`).
+
+The doctor tells which `braintrust.integrations.mistral` is active, what it traces, and what stands in its way.
 
 Each finding is ok, a note, or a problem. The exit status is 0 without problems, else 1.
 """
@@ -11,8 +13,20 @@ from braintrust_mistral import __version__
 from braintrust_mistral.doctor import examine, report
 
 
+COMMANDS = ("run", "show")
+
+
 def main() -> int:
-    """Print what was found, and return the exit status."""
+    """Do what the arguments say, and return the exit status."""
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        from braintrust_mistral.local import commands
+
+        return commands.main(sys.argv[1], sys.argv[2:])
+    return examine_and_print()
+
+
+def examine_and_print() -> int:
+    """Print what the doctor found, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m braintrust_mistral", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     options = parser.parse_args()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 WIDTH = 80
-TESTED = {"python": "3.13", "braintrust": "0.48.1", "mistralai": "3.7.0"}
+TESTED = {"python": "3.14", "braintrust": "0.48.1", "mistralai": "3.7.0"}
 """The newest versions that are tested, those of `pyproject.toml`."""
 KEY = "BRAINTRUST_API_KEY"
 TELEMETRY = "MISTRAL_SDK_TELEMETRY"
@@ -90,7 +90,10 @@ def report(findings: Iterable[Finding]) -> str:
 
 
 def traced_methods(module: ModuleType) -> dict[str, str | None]:
-    """Map each method that this integration traces to its place in the installed mistralai, or to None."""
+    """Map each method that this integration traces to its place in the installed mistralai, or to None.
+
+    `mistral.chat.complete` is a method of the client of Mistral's own API, `mistral.azure.chat.complete` of another.
+    """
     mistralai = _version("mistralai")
     methods: dict[str, str | None] = {}
     for method in _method_patchers(module):
@@ -133,7 +136,11 @@ def _reason(early: bool) -> tuple[str, str]:
         advice = "The SDK's own integration is in force; upgrade braintrust and braintrust-mistral."
         return "it cannot be imported with this braintrust, see the warning", advice
     if path_hook not in sys.path_hooks:
-        return "no start-up file was read", "Call braintrust_mistral.activate() before anything imports braintrust."
+        advice = (
+            "Python reads none in folders of PYTHONPATH, such as those of pip install --target, and with -S: "
+            "call braintrust_mistral.activate() before anything imports braintrust."
+        )
+        return "no start-up file was read", advice
     if not is_found():
         advice = "Reinstall braintrust-mistral; till then the SDK's own integration traces."
         return "its files are missing", advice
@@ -191,7 +198,10 @@ def _methods(module: ModuleType) -> Finding:
     if not found:
         return Finding("methods", "problem", summary, "Reinstall mistralai: its client cannot be imported.", methods)
     if found < len(methods):
-        advice = "This mistralai does not have the others; calls of those that were found are traced."
+        advice = (
+            "This mistralai does not have the others, or lacks what they need (Google Cloud's client: google-auth); "
+            "calls of those that were found are traced."
+        )
         return Finding("methods", "note", summary, advice, methods)
     return Finding("methods", "ok", summary, details=methods)
 

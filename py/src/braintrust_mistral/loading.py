@@ -6,13 +6,18 @@ import logging
 import os
 import sys
 from contextvars import ContextVar
-from importlib.abc import Loader, PathEntryFinder
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from wrapt import ObjectProxy
 
 from braintrust_mistral import INTEGRATION, __version__
+
+
+if TYPE_CHECKING:
+    from _typeshed.importlib import PathEntryFinderProtocol
 
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -22,7 +27,7 @@ _failures: list[Exception] = []
 _is_asking_others: ContextVar[bool] = ContextVar("is_asking_others", default=False)
 
 
-class IntegrationsFinder(ObjectProxy):
+class IntegrationsFinder(ObjectProxy):  # pyright: ignore[reportMissingTypeArgument]  # older ones take none
     """Finds modules in a folder as any other finder, but for `braintrust.integrations.mistral`, which is ours."""
 
     def __init__(self, path: str) -> None:
@@ -35,7 +40,7 @@ class IntegrationsFinder(ObjectProxy):
         return spec or self.__wrapped__.find_spec(name, target)
 
 
-def _finder_of_others(path: str) -> PathEntryFinder:
+def _finder_of_others(path: str) -> "PathEntryFinderProtocol":
     """Return the finder that the folder would have without us."""
     if not _is_asking_others.get():
         token = _is_asking_others.set(True)

@@ -136,8 +136,32 @@ def test_a_trace_is_a_tree_with_a_time_axis(open_tab: OpenTab, saved: Save) -> N
     labels = tab.page.locator("#axis span")
     boxes = [labels.nth(index).bounding_box() for index in range(labels.count())]
     assert labels.nth(1).text_content() == "1 s"
+    assert tab.page.locator("#timeline").evaluate("(lines) => lines.style.getPropertyValue('--step')") == "25%"
     assert (boxes[1]["x"] - track["x"]) / track["width"] * 4 == pytest.approx(1, abs=0.02)
     assert all(one["x"] + one["width"] < other["x"] for one, other in itertools.pairwise(boxes))
+
+
+def test_the_axis_shows_the_time_of_one_span_where_that_is_wanted(open_tab: OpenTab, saved: Save) -> None:
+    tab = open_tab(saved([*conversation(), row("another")]))
+    track = tab.page.locator("#tree .track").first.bounding_box()
+
+    def width(name: str) -> float:
+        return tab.span(name).locator(".bar").bounding_box()["width"] / track["width"]
+
+    tab.span("timetable").click()
+    assert width("timetable") == pytest.approx(0.25, abs=0.01)
+    button = tab.page.get_by_role("button", name="Zoom")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    assert width("timetable") == pytest.approx(1, abs=0.01)
+    assert tab.page.locator("#axis span").nth(1).text_content().endswith(" ms")
+    tab.page.locator("#tree").focus()
+    tab.page.keyboard.press("z")
+    assert width("timetable") == pytest.approx(0.25, abs=0.01)
+    tab.page.keyboard.press("z")
+    tab.page.get_by_role("option", name="another").click()
+    assert width("another") == pytest.approx(1, abs=0.01)
+    assert button.get_attribute("aria-pressed") == "false"
 
 
 def test_an_open_span_says_so_and_fades_out(open_tab: OpenTab, saved: Save) -> None:
@@ -459,6 +483,19 @@ def test_a_live_page_touches_nothing_that_did_not_change(open_tab: OpenTab) -> N
         tab.span("timetable").evaluate("(row) => { window.before = row }")
         wait_for_polls(tab)
         assert tab.page.evaluate("window.before.isConnected")
+        tab.page.close()
+
+
+def test_a_live_page_forgets_what_its_server_forgot(open_tab: OpenTab) -> None:
+    with LocalBraintrust() as bt:
+        send(bt, row("first"), row("second"))
+        tab = open_tab(bt.url)
+        tab.page.get_by_role("option", name="second").wait_for()
+        bt.clear()
+        send(bt, row("third"), row("fourth"))
+        tab.page.get_by_role("option", name="fourth").wait_for()
+        assert tab.page.get_by_role("option").count() == 2
+        assert tab.page.locator("#trace-name").text_content() == "third"
         tab.page.close()
 
 

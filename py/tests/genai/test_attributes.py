@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from tests.conftest import LoggedSpans, MakeClient
 from tests.genai.test_messages import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
+from tests.helpers.clouds import client_at
 from tests.helpers.spans import consume
 from tests.helpers.wire import Json, answer, answer_stream
 
@@ -100,6 +101,15 @@ def test_a_chat_has_its_attributes_beside_what_it_has_anyway(make_client: MakeCl
 
 @needs_customizers
 @pytest.mark.usefixtures("customizer")
+@pytest.mark.parametrize(("provider", "name"), [("azure", "azure.ai.inference"), ("vertex", "gcp.vertex_ai")])
+def test_a_cloud_has_its_own_name_in_every_record(provider: str, name: str, spans: LoggedSpans) -> None:
+    client_at(provider, lambda _: answer(COMPLETION)).chat.complete(**CHAT)
+    # The second record does not say whose it is, and would take the place of what the first one says.
+    assert attributes_of(spans.pop_one()) == {**CHAT_ATTRIBUTES, "provider.name": name}
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
 def test_a_streamed_chat_has_the_same_and_the_time_to_its_first_chunk(
     make_client: MakeClient, spans: LoggedSpans
 ) -> None:
@@ -151,6 +161,7 @@ def test_a_conversation_and_its_tools_have_theirs(
         "provider.name": "mistral_ai",
         "conversation.id": "conv1",
         "agent.id": "a1",
+        "agent.name": "Router",
         "usage.input_tokens": 9,
         "usage.output_tokens": 3,
         "system_instructions": [{"type": "text", "content": "Be brief."}],

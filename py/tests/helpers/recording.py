@@ -47,9 +47,15 @@ ONLY_LOCAL = (
     "conversations_start_handoff",
     "conversations_start_guardrails",
     "conversations_append_confirmation",
-    # and has neither our agents nor our classifiers.
+    # and has neither our agents nor our classifiers, connectors, indexes, libraries and workflows.
     "agents_",
     "classifiers_classify",
+    "connectors_",
+    "context_search_indexes_",
+    "conversations_start_agent",
+    "libraries_documents_",
+    "rag_managed_indexes_",
+    "workflows_",
 )
 """The beginnings of the tests that the real Mistral cannot be made to answer as they need it."""
 

@@ -21,8 +21,8 @@ except ImportError:
 Handler = Callable[[Any], Any]
 
 
-def client_of(handler: Handler) -> Mistral:
-    """Return a real client whose transport, sync and async, is answered by a function of the request.
+def transports(handler: Handler) -> dict[str, Any]:
+    """Return the arguments that give a client two HTTP clients, sync and async, answered by a function of the request.
 
     It may be a coroutine function where the client is asynchronous.
     """
@@ -31,11 +31,15 @@ def client_of(handler: Handler) -> Mistral:
         response = handler(request)
         return await response if inspect.isawaitable(response) else response
 
-    return Mistral(
-        api_key="key",
-        client=httpx.Client(transport=httpx.MockTransport(handler)),
-        async_client=httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
-    )
+    return {
+        "client": httpx.Client(transport=httpx.MockTransport(handler)),
+        "async_client": httpx.AsyncClient(transport=httpx.MockTransport(handle_async)),
+    }
+
+
+def client_of(handler: Handler) -> Mistral:
+    """Return a real client that a function answers, see `transports`."""
+    return Mistral(api_key="key", **transports(handler))
 
 
 def answer(body: Any, status: int = 200) -> Any:

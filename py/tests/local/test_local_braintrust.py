@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from braintrust_mistral.local import LocalBraintrust
+from braintrust_mistral.local.braintrust import service as service_module
 
 
 # An application in a process of its own: the SDK logs in once and for all.
@@ -147,3 +149,96 @@ def test_clear_forgets_everything(bt: LocalBraintrust) -> None:
     assert bt.attachments == {"key": b"x"}
     bt.clear()
     assert (bt.rows, bt.spans(), bt.attachments) == ([], [], {})
+
+
+KEY = {"Authorization": "Bearer invented"}
+ROWS = {"rows": [{"id": "a"}], "api_version": 2}
+
+
+@pytest.fixture
+def guarded() -> Iterator[LocalBraintrust]:
+    with LocalBraintrust(api_key="invented") as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (KEY, 200),
+        ({}, 401),
+        ({"Authorization": "Bearer sk-real"}, 401),
+        ({"Authorization": "Bearer ß"}, 401),
+        # What a page of someone else's sends here when its name leads to this machine.
+        ({**KEY, "Host": "evil.example"}, 400),
+        ({**KEY, "Transfer-Encoding": "chunked"}, 411),
+    ],
+)
+def test_it_takes_its_own_key_only(guarded: LocalBraintrust, headers: dict[str, str], status: int) -> None:
+    encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+    content = json.dumps(ROWS).encode()
+    data = iter([content]) if "Transfer-Encoding" in headers else content
+    response = requests.post(f"{guarded.url}/logs3", headers=encoded, data=data, timeout=10)
+    assert response.status_code == status
+    assert len(guarded.rows) == (status == 200)
+
+
+def test_uploads_have_an_address_that_only_key_holders_are_told(guarded: LocalBraintrust) -> None:
+    assert requests.put(f"{guarded.url}/attachment/mine", data=b"x", timeout=10).status_code == 401
+    told = requests.post(f"{guarded.url}/attachment", headers=KEY, json={"key": "mine"}, timeout=10).json()
+    assert requests.put(told["signedUrl"], data=b"x", timeout=10).status_code == 200
+    assert guarded.attachments == {"mine": b"x"}
+
+
+def test_a_request_has_a_largest_size(guarded: LocalBraintrust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "MAX_REQUEST_BYTES", 10)
+    assert requests.post(f"{guarded.url}/logs3", headers=KEY, json=ROWS, timeout=10).status_code == 413
+    assert guarded.rows == []
+
+
+def test_attachments_are_kept_up_to_a_size(bt: LocalBraintrust, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "KEPT_ATTACHMENT_BYTES", 5)
+    for key in "abc":
+        requests.put(f"{bt.url}/attachment/{key}", data=key * 2, timeout=10).raise_for_status()
+    assert bt.attachments == {"b": b"bb", "c": b"cc"}
+
+
+def test_a_browser_gets_in_by_the_address_of_the_page(guarded: LocalBraintrust) -> None:
+    with requests.Session() as browser:
+        assert browser.get(f"{guarded.url}/version", timeout=10).status_code == 401
+        assert browser.get(f"{guarded.url}/?key=guess", timeout=10).status_code == 401
+        came = browser.get(guarded.page_url, timeout=10, allow_redirects=False)
+        assert (came.status_code, came.headers["location"]) == (307, "/")
+        assert "HttpOnly" in came.headers["set-cookie"]
+        assert "SameSite=strict" in came.headers["set-cookie"]
+        assert browser.get(f"{guarded.url}/version", timeout=10).status_code == 200
+    with LocalBraintrust() as open_to_all:
+        assert open_to_all.page_url == open_to_all.url
+
+
+TWICE = """
+import os, braintrust
+from braintrust_mistral.local import LocalBraintrust
+
+for name in ("first", "second"):
+    with LocalBraintrust() as bt:
+        os.environ.update(bt.environment())
+        logger = braintrust.init_logger(project="demo")
+        with logger.start_span(name=name):
+            pass
+        braintrust.flush()
+        print([span["span_attributes"]["name"] for span in bt.spans()])
+"""
+
+
+def test_a_second_one_in_the_same_process_gets_what_is_logged_then() -> None:
+    ran = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout == "['first']\n['second']\n"
+    assert ran.stderr == ""
+
+
+def test_the_services_say_that_a_port_is_taken(bt: LocalBraintrust) -> None:
+    command = [sys.executable, "-m", "braintrust_mistral.local", "--mistral-port", "0", "--braintrust-port"]
+    ran = subprocess.run([*command, str(bt.port)], capture_output=True, text=True, check=False, timeout=60)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"Port {bt.port} of 127.0.0.1 cannot be had: Address already in use.")
+    assert "Traceback" not in ran.stderr

@@ -6,11 +6,17 @@ import pty
 import re
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from braintrust_mistral.local.drawing.picture import BAR_WIDTH, save_picture
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from braintrust_mistral.local.braintrust.totals import totals_of
+from braintrust_mistral.local.drawing.picture import BAR_WIDTH, save_picture, tree_of
 from braintrust_mistral.local.drawing.svg import COLUMN
 
 
@@ -73,8 +79,73 @@ def test_it_is_light_and_dark_and_needs_no_other_file(tmp_path: Path) -> None:
 
 def test_the_pictures_of_the_readme_are_small() -> None:
     pictures = sorted((Path(__file__).parents[2] / "examples/pictures").glob("*.svg"))
-    assert [picture.stem for picture in pictures] == ["conversation", "run", "streamed"]
+    assert [picture.stem for picture in pictures] == ["conversation-llm-spans", "conversation", "run", "streamed"]
     assert all(ElementTree.parse(picture) and picture.stat().st_size < 60_000 for picture in pictures)
+
+
+def test_what_is_open_is_drawn_as_open() -> None:
+    trace = [{**TRACE[0], "metrics": {"start": 0.0}}, *TRACE[1:]]
+    lines = tree_of(trace).plain.splitlines()
+    assert lines[1].split()[-2:] == ["open", "━" * (BAR_WIDTH - 3) + "╌╌╌"]
+    # Alone, there is nothing to tell how long it has been, and it is open all the same.
+    assert tree_of(trace[:1]).plain.splitlines()[1].split()[-2:] == ["open", "━╌╌╌"]
+    # As far as the clock says; what is over ends where it ended.
+    lines = tree_of(trace, now=8.0).plain.splitlines()
+    assert lines[0].split()[3:5] == ["0", "8.0"]
+    assert lines[3].count("━") == BAR_WIDTH // 4
+    assert tree_of(TRACE, now=8.0).plain == tree_of(TRACE).plain
+
+
+def test_details_are_short_and_many_spans_are_some() -> None:
+    trace = [{**TRACE[0], "input": {"text": "x" * 10_000}, "output": "answered"}, *TRACE[1:]]
+    lines = tree_of(trace, details=True, width=80).plain.splitlines()
+    assert lines[2].startswith('│  input: {"text": "xxx')
+    assert lines[3] == "│  output: answered"
+    assert max(map(len, lines)) <= 80
+    many = [TRACE[0], *(span(str(n), 1.0, 2.0, "a <conversation>") for n in range(100))]
+    lines = tree_of(many, max_spans=10).plain.splitlines()
+    assert (len(lines), lines[-1]) == (12, "… and 91 more spans")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+IDS = st.sampled_from(["a", "b", "c", "d"])
+HARD_NAMES = [
+    *("\u65e5\u672c\u8a9e" * 15, "\x1b[31mred", "\u202eright to left"),
+    *("line\nbreak", "\U0001f469\u200d\U0001f467", "\ud800"),
+]
+NAMES = st.text(max_size=40) | st.sampled_from(HARD_NAMES)
+SPANS = st.fixed_dictionaries(
+    {"id": IDS, "span_id": IDS},
+    optional={
+        "span_parents": st.lists(IDS, max_size=1) | ANYTHING,
+        "span_attributes": st.fixed_dictionaries({"name": NAMES, "type": NAMES}) | ANYTHING,
+        "metrics": st.dictionaries(st.sampled_from(["start", "end", "tokens"]), st.integers(0, 10)) | ANYTHING,
+        "error": ANYTHING,
+        "input": ANYTHING,
+        "metadata": ANYTHING,
+        "scores": ANYTHING,
+    },
+)
+
+
+TRACES = st.lists(SPANS, min_size=1, max_size=6, unique_by=lambda drawn: drawn["span_id"])
+
+
+@given(spans=TRACES, width=st.integers(65, 140))
+def test_whatever_a_trace_holds_is_drawn_within_the_terminal_and_commands_it_nothing(
+    spans: list[dict[str, Any]], width: int
+) -> None:
+    text = tree_of(spans, width=width, details=True).plain
+    lines = text.split("\n")
+    assert sum("type" not in line and ("open" in line or "━" in line) for line in lines) >= len(spans) - 1
+    assert not [char for char in text if char != "\n" and unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")]
+    assert max(map(cell_len, lines)) <= width
+    totals = totals_of(spans)
+    assert (totals.spans, totals.tokens >= 0) == (len(spans), True)
 
 
 GROWING = """

@@ -3,12 +3,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
 
 
 PROJECT = Path(__file__).parents[2]
+REQUIRED = next(line for line in requires("braintrust-mistral") or () if line.startswith("braintrust"))
+OLDEST, NEWEST = REQUIRED.replace(">=", "=="), f"braintrust=={version('braintrust')}"
+MISTRALAI = f"mistralai=={version('mistralai')}"
 UV = shutil.which("uv")
 
 

@@ -139,9 +139,9 @@ def test_a_version_that_nobody_tested_yet(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_the_newest_tested_versions_are_those_of_the_project() -> None:
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("[dependency-groups]")[0]
+    table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("\n[")[0]
     versions = dict(re.findall(r"^(\w+) = (\[.*\])$", table, re.MULTILINE))
-    assert {name: json.loads(tested)[-1] for name, tested in versions.items()} == doctor.TESTED
+    assert {name: json.loads(versions[name])[-1] for name in doctor.TESTED} == doctor.TESTED
 
 
 def test_a_mistralai_that_is_too_old_is_traced_in_no_way(
@@ -211,6 +211,15 @@ def told_in_a_program(check: str, done: str = "", **environ: str) -> tuple[str, 
     printed = subprocess.check_output([sys.executable, "-c", code], env=environ, text=True)
     mark, summary, details = json.loads(printed)[check]
     return mark, summary, details
+
+
+def test_each_client_is_listed_with_what_was_found() -> None:
+    methods = examined()["methods"]
+    lines = [line.strip() for line in report([methods]).splitlines()]
+    assert "mistral.azure.ocr: process, process_async" in lines
+    assert "mistral.vertex.fim: complete, complete_async, stream, stream_async" in lines
+    place = "mistralai_azure" if Chat.__module__ == "mistralai.chat" else "mistralai.azure.client"
+    assert methods.details["mistral.azure.chat.complete"] == f"{place}.chat.Chat.complete"
 
 
 def test_no_logger_and_no_key() -> None:

@@ -3,19 +3,15 @@
 import json
 import shutil
 from collections.abc import Callable
-from importlib.metadata import requires, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from braintrust_mistral import __version__
-from tests.overlay.conftest import PROJECT, UV, Environment
+from tests.overlay.conftest import MISTRALAI, NEWEST, OLDEST, PROJECT, UV, Environment
 
-
-REQUIRED = next(line for line in requires("braintrust-mistral") or () if line.startswith("braintrust"))
-OLDEST, NEWEST = REQUIRED.replace(">=", "=="), f"braintrust=={version('braintrust')}"
-MISTRALAI = f"mistralai=={version('mistralai')}"
 
 FILE = "import braintrust.integrations.mistral as m; print(m.__file__)"
 HOOKS = "import sys, braintrust_mistral; print(sys.path_hooks.count(braintrust_mistral.path_hook))"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,15 +23,21 @@ COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:pip|python|make) [^`#\n]+")
 INSTALL = "pip install ./py mistralai"
 DOCTOR = "python -m braintrust_mistral"
 UNINSTALL = "pip uninstall braintrust-mistral"
+INSTALL_FOR_LOCAL = 'pip install "./py[local]" mistralai'
+RUN = "python -m braintrust_mistral run app.py"
+INSTALL_FOR_RUNS = 'pip install "./py[agents]"'
+INSTALL_FOR_PYTHONPATH = "pip install --target"
 
-# `make test` runs the first three, and the fourth in its quick form. The last one waits for the first release.
+# `make test` runs the first three, and the fourth in its quick form. The last two wait for the first release.
 ELSEWHERE = {
     "make check",
     "make demo",
     "make examples",
+    "make frameworks",
     "make test",
     "make bench",
     "pip install braintrust-mistral mistralai",
+    'pip install "braintrust-mistral[agents]"',
 }
 
 CALL = """
@@ -71,7 +78,15 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
 
 
 def test_every_command_is_run() -> None:
-    assert set(commands()) == {INSTALL, DOCTOR, UNINSTALL} | ELSEWHERE
+    assert set(commands()) == ELSEWHERE | {
+        INSTALL,
+        INSTALL_FOR_LOCAL,
+        RUN,
+        INSTALL_FOR_RUNS,
+        INSTALL_FOR_PYTHONPATH,
+        DOCTOR,
+        UNINSTALL,
+    }
 
 
 def test_the_doctor_finds_it_active(user: User) -> None:
@@ -79,17 +94,52 @@ def test_the_doctor_finds_it_active(user: User) -> None:
     assert "is not active" in user.types(DOCTOR, status=1, BRAINTRUST_MISTRAL_OVERLAY="0")
 
 
+def spans_of(user: User, code: str, python: str = "python", **environ: str) -> list[str]:
+    """Run this piece of code and a call, and return the names of the spans that arrive."""
+    with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
+        program = f"{code}{CALL}".replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
+        (user.checkout / "application.py").write_text(program)
+        user.types(f"{python} application.py", MISTRAL_API_KEY="local", **bt.environment(), **environ)
+        return [span["span_attributes"]["name"] for span in bt.spans()]
+
+
+def test_a_program_is_run_and_its_trace_drawn(user: User) -> None:
+    user.types(INSTALL_FOR_LOCAL)
+    with LocalMistral(pace=0.0) as mistral:
+        program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
+        (user.checkout / "app.py").write_text(program)
+        shown = user.types(f"{RUN} 2>&1")
+    assert "tool: web_search" in shown
+    assert "1 trace, 2 spans, 0 errors" in shown
+
+
 def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: User) -> None:
     for code in PIECE_OF_CODE.findall(README):
-        with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
-            # A piece may leave the logger to another.
-            logger = "import braintrust\nbraintrust.init_logger(project='readme')\n"
-            program = f"{logger}{code}{CALL}".replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
-            (user.checkout / "application.py").write_text(program)
-            user.types("python application.py", MISTRAL_API_KEY="local", **bt.environment())
-            spans = [span["span_attributes"]["name"] for span in bt.spans()]
-        is_traced = "auto_instrument" in code or "wrap_mistral" in code
-        assert spans == (["mistral.beta.conversations.start", "tool: web_search"] if is_traced else [])
+        # A piece may leave the logger to another.
+        logger = "import braintrust\nbraintrust.init_logger(project='readme')\n"
+        is_traced = any(name in code for name in ("auto_instrument", "wrap_mistral", "capture()"))
+        expected = ["mistral.beta.conversations.start", "tool: web_search"] if is_traced else []
+        assert spans_of(user, logger + code) == expected
+
+
+def test_a_folder_that_no_start_up_file_is_read_in(user: User) -> None:
+    """As a layer of AWS Lambda: the doctor says what to do, and that traces."""
+    user.types(f"{INSTALL_FOR_PYTHONPATH} layer --no-compile ./py mistralai")
+    bare = f"{shlex.quote(sys.executable)} -m venv bare && bare/bin/python"
+    layer = {"PYTHONPATH": str(user.checkout / "layer")}
+    advice = "call braintrust_mistral.activate() before anything imports braintrust."
+    assert advice in " ".join(user.types(f"{bare} -m braintrust_mistral", status=1, **layer).split())
+    (code,) = (code for code in PIECE_OF_CODE.findall(README) if "activate()" in code)
+    logger = "braintrust.init_logger(project='readme')\n"
+    spans = spans_of(user, code + logger, "bare/bin/python", **layer)
+    assert spans == ["mistral.beta.conversations.start", "tool: web_search"]
+
+
+def test_runs_need_the_extra_of_which_the_readme_tells(user: User) -> None:
+    context = "python -c 'from mistralai.extra.run.context import RunContext'"
+    assert "ModuleNotFoundError" in user.types(context, status=1)
+    user.types(INSTALL_FOR_RUNS)
+    assert user.types(context) == ""
 
 
 def test_uninstalling_leaves_nothing(user: User) -> None:

@@ -7,6 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
+from tests.helpers.clouds import about, at
 from tests.helpers.spans import LoggedSpan, Media, logged_calls
 from tests.helpers.wire import Json, answer
 
@@ -40,7 +41,10 @@ RESPONSE: Json = {
 }
 
 
-def test_pages_are_logged_with_their_images_as_attachments(call_method: CallMethod, spans: LoggedSpans) -> None:
+@at("azure")
+def test_pages_are_logged_with_their_images_as_attachments(
+    provider: str, call_method: CallMethod, spans: LoggedSpans
+) -> None:
     result = call_method(
         lambda request: answer(RESPONSE),
         "ocr.process",
@@ -63,7 +67,7 @@ def test_pages_are_logged_with_their_images_as_attachments(call_method: CallMeth
             "document_annotation": '{"bread": "rye"}',
         },
         metadata={
-            "provider": "mistral",
+            **about(provider),
             "model": "mistral-ocr-2512",
             "requested_model": "mistral-ocr-latest",
             "pages": [0, 1],
@@ -125,6 +129,7 @@ def test_everything_on_a_page_is_logged(spans: LoggedSpans, make_client: MakeCli
     assert logged_calls(spans.pop())[0].output["pages"] == [page]
 
 
+@at("azure")
 def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeClient) -> None:
     body = {"pages": [], "model": "m", "usage_info": {"pages_processed": 0, "doc_size_bytes": None}}
     client = make_client(lambda request: answer(body))

@@ -645,9 +645,13 @@ async def test_a_run_with_an_agent_updates_it_first_and_is_the_agents(run: Run, 
     ((tool,),) = [update["tools"] for update in mistral.agent_updates]
     assert tool["function"]["name"] == "knead"
     rows = spans.pop_ended()
-    assert outline(rows) == BREAD_OUTLINE
+    agents = ["  mistral.beta.agents.get", "  mistral.beta.agents.update"]
+    assert outline(rows) == [BREAD_OUTLINE[0], *agents, *BREAD_OUTLINE[1:]]
     metadata = rows[0]["metadata"]
     assert (metadata["agent_id"], metadata["model"]) == ("ag_1", "mistral-small-latest")
+    # The SDK asked for the agent, which told its name; that is no request of the model.
+    assert (metadata["agent_name"], metadata["request_count"]) == ("baker", 2)
+    assert [row["metadata"]["agent_name"] for row in rows if "agent_id" in row.get("metadata", {})] == ["baker"] * 4
 
 
 class Loaf(BaseModel):

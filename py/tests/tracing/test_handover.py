@@ -5,6 +5,8 @@ import atexit
 import contextlib
 import gc
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -203,6 +205,36 @@ def test_a_flush_waits_for_an_end_that_another_thread_is_about_to_log(
     threading.Timer(0.2, may_go_on.set).start()
     braintrust.flush()
     assert len(spans.pop_ended()) == 1
+
+
+# --- a signal that comes when the collector runs ---
+
+
+def interrupt_while_collecting() -> None:
+    class AlarmError(Exception):
+        pass
+
+    def ring(*_: Any) -> None:
+        raise AlarmError
+
+    signal.signal(signal.SIGALRM, ring)
+    log_to_stdout()
+    for _ in half_read():
+        pass
+    gc.collect()
+    gc.set_threshold(5)
+    for _ in range(100):
+        # Each is raised where the program is, or it was lost.
+        with contextlib.suppress(AlarmError):
+            signal.setitimer(signal.ITIMER_REAL, 0.0005)
+            for _ in range(2_000_000):
+                Session()
+            os._exit(1)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no such timer")
+def test_what_a_signal_raises_is_not_lost_in_a_collection() -> None:
+    run_alone(interrupt_while_collecting)
 
 
 # --- a second reader whom the SDK refuses ---

@@ -29,6 +29,9 @@ class Loaf(pydantic.BaseModel):
     flour: str
 
 
+pytestmark = pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
+
+
 def refuse(request: Any) -> Any:
     """Answer no request: what was asked is all that matters."""
     raise ConnectionRefusedError
@@ -60,12 +63,23 @@ def arguments_of(path: str) -> Json:
         "document": {"type": "document_url", "document_url": "https://example.com/a.pdf"},
         "from_entry_id": "entry1",
         "file_id": "file1",
+        "endpoint": "/v1/chat/completions",
+        "job_id": "job1",
+        "name": "baker",
+        "version": 0,
+        **dict.fromkeys(("library_id", "document_id", "index_name", "source_id", "chunk_id", "pattern"), "rye"),
+        **dict.fromkeys(("tool_name", "connector_id_or_name", "execution_id", "workflow_identifier"), "bake"),
+        "workflow_registration_id": "bake",
+        "start_offset": 0,
+        "end_offset": 3,
+        "direction": "next",
+        "retriever": {"type": "keyword", "query": "rye"},
     }
     if path.endswith("classify_chat"):
         given["inputs"] = given["input"]
     method = operator.attrgetter(path)(ScriptedMistral().client)
     names = inspect.signature(method).parameters
-    if path.startswith("beta.") and "model" in names:
+    if path.startswith("beta.conversations.") and "model" in names:
         # A conversation has a model or an agent.
         del given["agent_id"]
     needed = ("model", "file_id")

@@ -1,5 +1,6 @@
 """A Starlette application on loopback, served from a thread of its own: what both local services stand on."""
 
+import importlib.util
 import logging
 import socket
 import struct
@@ -59,7 +60,10 @@ class LocalServer:
         self.url = f"http://127.0.0.1:{self.port}"
         # Uvicorn reports connections that are meant to break as errors, hence "critical": we report our own.
         app = self._reporting(around(Starlette(routes=routes)))
-        config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off")
+        # Of the implementations over `websockets`, the other one is deprecated.
+        has_websockets = importlib.util.find_spec("websockets") is not None
+        websocket = "websockets-sansio" if has_websockets else "none"
+        config = uvicorn.Config(app, log_config=None, log_level="critical", lifespan="off", ws=websocket)
         self._server = _Server(config)
         self._thread = threading.Thread(target=self._serve, name=type(self).__name__, daemon=True)
 

@@ -19,13 +19,14 @@ MAX_LENGTH = 10_000
 
 _LEFT_OUT = "\n… {} characters left out …\n"
 _MOST_ERRORS = 100
-_MOST_INPUTS = 1_000
+_MOST_QUOTES = 1_000
+_MOST_INPUT = 64 * 1024
 
 # What others quote that may be secret, by the words in front of it: pydantic, whose line it ends with a type; the repr
 # of an error of the API's validation; HTTP libraries of headers and of what they take for the port of an address.
 _QUOTED = (
-    ("input_value=", re.compile(r"(input_value=)(?:.{0,300}?(?=, input_type=)|.*)")),
-    ("input=", re.compile(r"(\binput=)[\"'{\[].*")),
+    ("input_value=", re.compile(r"(input_value=)(?:.{0,100}?(?=, input_type=)|.*)")),
+    ("input=", re.compile(r"(input=(?<!\winput=))[\"'{\[].*")),
     ("eader value", re.compile(r"(eader value:? {0,3})b?[\"'].*")),
     # What `int` was given of it.
     ("invalid literal for int", re.compile(r"(invalid literal for int\(\) with base \d+: ).*")),
@@ -40,7 +41,7 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
-_INPUT_KEY = re.compile(r"(\\{0,100}[\"'])input\1\s{0,100}:\s{0,100}")
+_INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()
 
 
@@ -77,7 +78,7 @@ def safe_error_text(text: str) -> str:
     """Return a text for people who look for an error, without the secrets in it and of a bounded length."""
     for words, quoted in _QUOTED:
         if words in text:
-            text = quoted.sub(rf"\1{REDACTED}", text)
+            text = _without_quotes(text, quoted)
     text = redact(_without_inputs(text), keys=True)
     text = _shortened(text, 4 * MAX_LENGTH)
     for secret in (_BEARER, _ASSIGNED):
@@ -85,23 +86,35 @@ def safe_error_text(text: str) -> str:
     return _shortened(_PASSWORD.sub(rf"\1{REDACTED}@", text))
 
 
+def _without_quotes(text: str, quoted: re.Pattern[str]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for number, quote in enumerate(quoted.finditer(text)):
+        if number >= _MOST_QUOTES:
+            return "".join(pieces)
+        pieces += text[done : quote.start()], quote[1], REDACTED
+        done = quote.end()
+    return "".join([*pieces, text[done:]])
+
+
 def _without_inputs(text: str) -> str:
     """Return a text without the parts of a request that the API's validation repeats, as `input` in JSON."""
     pieces: list[str] = []
-    done = 0
+    done = read = 0
     for number, key in enumerate(_INPUT_KEY.finditer(text) if "input" in text else ()):
-        if number >= _MOST_INPUTS:
+        if number >= _MOST_QUOTES:
             return "".join(pieces)
-        if key.start() < done:
+        if key.start() < done or not text.endswith(key[1], 0, key.start()):
             continue
         try:
-            value, end = _DECODER.raw_decode(text, key.end())
+            value, length = _DECODER.raw_decode(text[key.end() : key.end() + _MOST_INPUT - read])
         except (ValueError, RecursionError):
-            # It was cut off, or is no JSON: the rest belongs to it.
-            value, end = True, len(text)
+            # It was cut off, is long, or is no JSON: the rest belongs to it.
+            value, length = True, len(text) - key.end()
         if value:
             pieces += text[done : key.end()], f"{key[1]}{REDACTED}{key[1]}"
-            done = end
+            done = key.end() + length
+        read = min(read + length, _MOST_INPUT)
     return "".join([*pieces, text[done:]])
 
 

@@ -4,7 +4,7 @@ Modules that understand payloads build these values and know no spans; `tracing`
 spans and know no payloads.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -33,11 +33,16 @@ class ToolCallUpdate(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a call's arguments log."""
+    """What a call's arguments log.
+
+    Attributes:
+        unlogged: what the reader of the response needs to know of the arguments, and nobody logs.
+    """
 
     input: Loggable = None
     metadata: Mapping[str, Loggable] = MappingProxyType({})
     tool_call_updates: Sequence[ToolCallUpdate] = ()
+    unlogged: Any = None
 
     def built_from(self, prompt: Loggable) -> "Request":
         """Return the request with the Braintrust prompt that its arguments were built from, if there is one."""
@@ -45,6 +50,11 @@ class Request(NamedTuple):
             return self
         # Pylint does not see what a named tuple's own class inherits.
         return self._replace(metadata={**self.metadata, "prompt": prompt})  # pylint: disable=no-member
+
+    def sent_to(self, provider: str, host: str | None) -> "Request":
+        """Return the request as one to a deployment of Mistral's models at another provider."""
+        about: dict[str, Loggable] = {"provider": provider}
+        return self._replace(metadata={**self.metadata, **about, **({} if host is None else {"host": host})})
 
 
 class Child(NamedTuple):
@@ -59,6 +69,7 @@ class Child(NamedTuple):
         arrival: when its events were seen, of a stream.
         waits_as: set for a function call whose result the application sends later.
         metrics: what it alone used, beside its times.
+        children: those below it, in its own time.
     """
 
     name: str
@@ -73,6 +84,7 @@ class Child(NamedTuple):
     pending_key: ToolCallKey | None = None
     span_type: SpanTypeAttribute = SpanTypeAttribute.TOOL
     metrics: Mapping[str, float] = MappingProxyType({})
+    children: "Sequence[Child]" = ()
 
 
 class Arrival(NamedTuple):
@@ -86,12 +98,18 @@ class Arrival(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a call's response logs."""
+    """What a call's response logs.
+
+    Attributes:
+        children: what happened during the call.
+        results: what happened at times of its own, such as the results of a batch job; read one by one.
+    """
 
     output: Loggable = None
     metadata: Mapping[str, Loggable] | None = None
     metrics: Mapping[str, float] = MappingProxyType({})
     children: Sequence[Child] = ()
+    results: Iterable[Child] = ()
     error: str | None = None
 
 
@@ -178,6 +196,7 @@ class Operation(NamedTuple):
         with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
             well, when the request is made.
         live: reads the children that are over of a stream that is open.
+        calls_others: whether the method calls others of its resource, which are traced by themselves but not then.
     """
 
     span_name: str
@@ -187,3 +206,4 @@ class Operation(NamedTuple):
     accumulator: Callable[[], Accumulator] | None = None
     with_llm_spans: Callable[[Request], Readers] | None = None
     live: LiveReader | None = None
+    calls_others: bool = False

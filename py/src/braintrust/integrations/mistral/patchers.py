@@ -5,15 +5,30 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
+from braintrust.integrations.base import FunctionWrapperPatcher
 from braintrust.integrations.versioning import detect_module_version, version_satisfies
 
 from .faults import guarded
 from .operations import Operation
-from .patching import MethodPatcher, Wrapper, traced_class
-from .resources import audio, classifiers, completions, conversations, embeddings, ocr, responses
+from .patching import MethodPatcher, ResourcePatcher, Wrapper, traced_class
+from .providers import AZURE, MISTRAL, VERTEX, Provider
+from .resources import (
+    agents,
+    audio,
+    batch,
+    classifiers,
+    completions,
+    conversations,
+    embeddings,
+    ocr,
+    realtime,
+    responses,
+    retrieval,
+    voice_agents,
+    workflows,
+)
 from .runs import runs
-from .tracing import parsing
+from .tracing import blocks, downloads, mcp_sessions, parsing, sessions
 from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
 
 
@@ -25,22 +40,61 @@ OLDEST_MISTRALAI = "1.12.4"
 _logger = logging.getLogger(__name__.rpartition(".")[0])
 
 
+class Place(NamedTuple):
+    """Where a class of the SDK may live.
+
+    Attributes:
+        provider: whose client has it.
+        version: which versions of the SDK have it there: `v2` for 2.0 and newer, `v1` for 1.x.
+        module: its module.
+        class_name: its name.
+    """
+
+    provider: Provider
+    version: str
+    module: str
+    class_name: str
+
+
+def on(*providers: Provider, module: str, class_name: str, v1: str | None = None) -> tuple[Place, ...]:
+    """Return the places of a class that the clients of these providers have.
+
+    Args:
+        providers: the providers.
+        module: its module, below the client's package.
+        class_name: its name.
+        v1: its module and its name in 1.x, as in `"jobs.Jobs"`, where they are others.
+    """
+    earlier_module, _, earlier_name = (v1 or f"{module}.{class_name}").partition(".")
+    return tuple(
+        Place(provider, version, f"{package}.{module_name}", name)
+        for provider in providers
+        for version, package, module_name, name in (
+            ("v2", provider.packages[0], module, class_name),
+            ("v1", provider.packages[1], earlier_module, earlier_name),
+        )
+    )
+
+
 class Resource(NamedTuple):
     """One resource of the Mistral client.
 
     Attributes:
         path: where it hangs on a client; with "mistral" in front, also the name of its patcher.
-        module: the module of its class, in `mistralai` (1.x) and in `mistralai.client` (2.x and 3.x).
-        class_name: the name of its class.
+        places: all places where its class may live; those of one provider from the newest version of the SDK on.
         operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
-        wrappers: those of its other methods, by name.
+        wrappers: those of its other methods, by name, which only the client of Mistral's own API has.
     """
 
     path: str
-    module: str
-    class_name: str
+    places: tuple[Place, ...]
     operations: Mapping[str, Operation]
     wrappers: Mapping[str, Wrapper] = MappingProxyType({})
+
+    @property
+    def name(self) -> str:
+        """The name of its class in the newest SDK."""
+        return self.places[0].class_name
 
     def all_wrappers(self) -> Iterator[tuple[str, Wrapper]]:
         """Yield each traced method with its wrapper."""
@@ -51,41 +105,119 @@ class Resource(NamedTuple):
 
 
 RESOURCES = (
-    Resource("chat", "chat", "Chat", completions.CHAT, parsing.WRAPPERS),
-    Resource("agents", "agents", "Agents", completions.AGENTS),
-    Resource("fim", "fim", "Fim", completions.FIM),
-    Resource("embeddings", "embeddings", "Embeddings", embeddings.OPERATIONS),
-    Resource("ocr", "ocr", "Ocr", ocr.OPERATIONS),
-    Resource("audio.transcriptions", "transcriptions", "Transcriptions", audio.TRANSCRIPTIONS),
-    Resource("audio.speech", "speech", "Speech", audio.SPEECH),
-    Resource("classifiers", "classifiers", "Classifiers", classifiers.OPERATIONS),
-    Resource("responses", "responses", "Responses", responses.OPERATIONS),
-    Resource("beta.conversations", "conversations", "Conversations", conversations.OPERATIONS, runs.WRAPPERS),
+    Resource(
+        "chat",
+        on(MISTRAL, AZURE, VERTEX, module="chat", class_name="Chat"),
+        completions.CHAT,
+        parsing.WRAPPERS,
+    ),
+    Resource("agents", on(MISTRAL, module="agents", class_name="Agents"), completions.AGENTS),
+    Resource("fim", on(MISTRAL, VERTEX, module="fim", class_name="Fim"), completions.FIM),
+    Resource("embeddings", on(MISTRAL, module="embeddings", class_name="Embeddings"), embeddings.OPERATIONS),
+    Resource("ocr", on(MISTRAL, AZURE, module="ocr", class_name="Ocr"), ocr.OPERATIONS),
+    Resource(
+        "audio.transcriptions",
+        on(MISTRAL, module="transcriptions", class_name="Transcriptions"),
+        audio.TRANSCRIPTIONS,
+    ),
+    Resource("audio.speech", on(MISTRAL, module="speech", class_name="Speech"), audio.SPEECH),
+    Resource("classifiers", on(MISTRAL, module="classifiers", class_name="Classifiers"), classifiers.OPERATIONS),
+    Resource("responses", on(MISTRAL, module="responses", class_name="Responses"), responses.OPERATIONS),
+    Resource(
+        "beta.conversations",
+        on(MISTRAL, module="conversations", class_name="Conversations"),
+        conversations.OPERATIONS,
+        runs.WRAPPERS,
+    ),
+    Resource(
+        "beta.agents",
+        on(MISTRAL, module="beta_agents", class_name="BetaAgents", v1="mistral_agents.MistralAgents"),
+        agents.OPERATIONS,
+    ),
+    Resource(
+        "beta.connectors",
+        on(MISTRAL, module="connectors", class_name="Connectors"),
+        retrieval.CONNECTORS,
+        {"mcp_client": mcp_sessions.traced_sessions(retrieval.session_tool)},
+    ),
+    Resource(
+        "beta.context.search_indexes",
+        on(MISTRAL, module="context_search_indexes", class_name="ContextSearchIndexes"),
+        retrieval.SEARCH_INDEXES,
+    ),
+    Resource(
+        "beta.rag.managed_indexes",
+        on(MISTRAL, module="managed_indexes", class_name="ManagedIndexes"),
+        retrieval.MANAGED_INDEXES,
+    ),
+    Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents"), retrieval.DOCUMENTS),
+    Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
+    Resource(
+        "batch.jobs",
+        on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
+        batch.OPERATIONS,
+    ),
+    Resource(
+        "files",
+        on(MISTRAL, module="files", class_name="Files"),
+        {},
+        {**downloads.wrappers(batch.results_in), **downloads.upload_wrappers(batch.remember_upload)},
+    ),
+    Resource(
+        "extra.batch",
+        (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),),
+        {},
+        {
+            "run": blocks.traced_around(lambda _: batch.RUN),
+            "wait": blocks.traced_around(lambda _: batch.WAIT, silent=True),
+        },
+    ),
+    Resource(
+        "audio.realtime",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.transcription", "RealtimeTranscription"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.TranscriptionSession)},
+    ),
+    Resource(
+        "audio.realtime_speech",
+        (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),),
+        {},
+        {"connect": sessions.traced_connect(realtime.SpeechSession)},
+    ),
+    Resource(
+        "extra.voice_agents",
+        (Place(MISTRAL, "v2", "mistralai.extra.voice_agents.tools", "FunctionHandler"),),
+        {},
+        {"invoke": blocks.traced_around(voice_agents.function_operation)},
+    ),
 )
 """Every traced resource. A further one is a further row."""
 
 
-def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> list[type[FunctionWrapperPatcher]]:
-    """Return the patchers of a method, for both places where its class may live."""
-    patchers: list[type[FunctionWrapperPatcher]] = []
-    superseded_by: tuple[type[FunctionWrapperPatcher], ...] = ()
-    for version, package in (("v2", "mistralai.client"), ("v1", "mistralai")):
+def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> Iterator[type[FunctionWrapperPatcher]]:
+    """Yield the patchers of a method, for all places where its class may live."""
+    superseded_by: dict[Provider, type[FunctionWrapperPatcher]] = {}
+    for place in resource.places:
+        if place.provider is not MISTRAL and method in resource.wrappers:
+            continue
+        cloud = "" if place.provider is MISTRAL else place.provider.name
+        superior = superseded_by.get(place.provider)
         attributes: dict[str, Any] = {
-            "name": f"mistral.{resource.path}.{method}.{version}",
-            "target_module": f"{package}.{resource.module}",
-            "target_path": f"{resource.class_name}.{method}",
+            "name": ".".join(filter(None, ("mistral", cloud, resource.path, method, place.version))),
+            "target_module": place.module,
+            "target_path": f"{place.class_name}.{method}",
             "wrapper": staticmethod(wrapper),
-            "superseded_by": superseded_by,
+            "superseded_by": (superior,) if superior else (),
             "__module__": __name__,
         }
-        class_name = f"{resource.class_name}{method.title().replace('_', '')}{version.upper()}Patcher"
+        method_name = method.title().replace("_", "")
+        class_name = f"{cloud.title()}{resource.name}{method_name}{place.version.upper()}Patcher"
         patcher = type(class_name, (MethodPatcher,), attributes)
-        patchers.append(patcher)
-        superseded_by = (patcher,)
-    return patchers
+        superseded_by[place.provider] = patcher
+        yield patcher
 
 
-def _resource_patcher(resource: Resource) -> type[CompositeFunctionWrapperPatcher]:
+def _resource_patcher(resource: Resource) -> type[ResourcePatcher]:
     methods = [
         patcher
         for method, wrapper in resource.all_wrappers()
@@ -97,7 +229,7 @@ def _resource_patcher(resource: Resource) -> type[CompositeFunctionWrapperPatche
         "__module__": __name__,
         "__doc__": f"Patches the methods of `client.{resource.path}`.",
     }
-    return type(f"{resource.class_name}Patcher", (CompositeFunctionWrapperPatcher,), attributes)
+    return type(f"{resource.name}Patcher", (ResourcePatcher,), attributes)
 
 
 PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
@@ -114,6 +246,18 @@ PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
     ClassifiersPatcher,
     ResponsesPatcher,
     ConversationsPatcher,
+    BetaAgentsPatcher,
+    ConnectorsPatcher,
+    ContextSearchIndexesPatcher,
+    ManagedIndexesPatcher,
+    DocumentsPatcher,
+    WorkflowsPatcher,
+    JobsPatcher,
+    FilesPatcher,
+    BatchClientPatcher,
+    RealtimeTranscriptionPatcher,
+    RealtimeSpeechPatcher,
+    FunctionHandlerPatcher,
 ) = PATCHERS
 
 
@@ -167,6 +311,9 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
             continue
         target = owner
         for part in resource.path.split("."):
+            if isinstance(getattr(type(target), part, None), property):
+                _trace_property(target, part, patcher)
+                target = None
             target = getattr(target, part, None)
         if any(hasattr(target, method) for method, _ in resource.all_wrappers()):
             found = True
@@ -175,7 +322,23 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
 
 
 @guarded(fallback=None)
-def _trace_resource(target: Any, patcher: type[CompositeFunctionWrapperPatcher], llm_spans: bool | None) -> None:
+def _trace_property(owner: Any, name: str, patcher: type[ResourcePatcher]) -> None:
+    """Trace the resource behind a property, which makes it, and imports what it needs, when it is asked for."""
+    kind = traced_class(type(owner))
+    if name not in vars(kind):
+        make = getattr(kind, name).fget
+
+        def make_traced(self: Any) -> Any:
+            made = make(self)
+            _trace_resource(made, patcher, None)
+            return made
+
+        setattr(kind, name, property(make_traced))
+    owner.__class__ = kind
+
+
+@guarded(fallback=None)
+def _trace_resource(target: Any, patcher: type[ResourcePatcher], llm_spans: bool | None) -> None:
     patcher.wrap_target(target)
     if llm_spans is not None:
         set_llm_spans(target, llm_spans)

@@ -5,14 +5,25 @@ import contextvars
 import functools
 import inspect
 import os
+import sys
 import threading
 import types
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from braintrust.integrations.base import FunctionWrapperPatcher
-from wrapt import wrap_function_wrapper
+import wrapt
+from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
+from wrapt import register_post_import_hook, wrap_function_wrapper
 
+from .faults import guarded
+from .providers import sdk_class
+
+
+if TYPE_CHECKING:
+    # Generic in its stubs only.
+    ObjectProxy = wrapt.ObjectProxy[Any]
+else:
+    ObjectProxy = wrapt.ObjectProxy
 
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 """What `wrapt` calls in place of a function: with the function, its instance, and the arguments."""
@@ -28,6 +39,21 @@ def is_traced_outside(instance: Any) -> bool:
     return instance is not None and _outer_target.get() is instance
 
 
+@guarded(fallback=contextlib.nullcontext())
+def as_one_call(target: Any) -> contextlib.AbstractContextManager[object]:
+    """Have what a method of an object calls of its other methods traced as its own, until what is returned is left."""
+    block = contextlib.ExitStack()
+    block.callback(_leave, _outer_target.set(target))
+    return block
+
+
+@guarded(fallback=None)
+def _leave(token: contextvars.Token[Any]) -> None:
+    # A coroutine that nobody waits for any more may be closed in the context of someone else.
+    with contextlib.suppress(ValueError):
+        _outer_target.reset(token)
+
+
 class MethodPatcher(FunctionWrapperPatcher):
     """Patches a method at most once, also where several threads set the tracing up together.
 
@@ -40,6 +66,8 @@ class MethodPatcher(FunctionWrapperPatcher):
     @classmethod
     def patch(cls, module: Any | None, version: str | None, *, target: Any | None = None) -> bool:
         """Patch the method of the class, unless that was done, and return whether it is patched."""
+        # Whoever imports the module waits for the lock in the end, and is not to be waited for while it is held.
+        cls.resolve_root(module, version, target=target)
         with cls.lock:
             return cls.is_patched(module, version, target=target) or super().patch(module, version, target=target)
 
@@ -87,6 +115,42 @@ class MethodPatcher(FunctionWrapperPatcher):
         return types.MethodType(call, cls)
 
 
+class ResourcePatcher(CompositeFunctionWrapperPatcher):
+    """Patches the methods of a resource, in each module that may have it: now or, if nothing imported it, then.
+
+    So an application imports no more of the clients than it uses.
+    """
+
+    # Nothing that `is_patched` asks would have to be imported, and `patch` does no harm.
+    rescan_on_setup = True
+    _awaited: ClassVar[set[str]] = set()
+
+    @classmethod
+    def applies(cls, module: Any | None, version: str | None, *, target: Any | None = None) -> bool:
+        """Tell whether there may be something to patch, which without a target only an import can tell."""
+        return target is None or super().applies(module, version, target=target)
+
+    @classmethod
+    def patch(cls, module: Any | None, version: str | None, *, target: Any | None = None) -> bool:
+        """Patch what is imported, and the rest as soon as it is; return whether that is settled."""
+        if target is not None:
+            return super().patch(module, version, target=target)
+        for name in dict.fromkeys(str(patcher.target_module) for patcher in cls.sub_patchers):
+            if name in sys.modules:
+                cls._patch_imported(name)
+            elif name not in cls._awaited:
+                cls._awaited.add(name)
+                register_post_import_hook(lambda _, name=name: cls._patch_imported(name), name)
+        return True
+
+    @classmethod
+    @guarded(fallback=None)
+    def _patch_imported(cls, name: str) -> None:
+        for patcher in cls.sub_patchers:
+            if patcher.target_module == name:
+                patcher.patch(None, None)
+
+
 def traced_class(kind: type[Any]) -> type[Any]:
     """Return the subclass of a class in which methods can be patched for some of its objects.
 
@@ -95,7 +159,7 @@ def traced_class(kind: type[Any]) -> type[Any]:
     """
     own: type[Any] | None = vars(kind).get(_TRACED_CLASS)
     if own is None:
-        parent = _sdk_class(kind)
+        parent = sdk_class(kind)
         bases = (kind,) if parent is kind else (kind, traced_class(parent))
         names = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
         names["__slots__"] = ()
@@ -110,15 +174,9 @@ def has_traced_class(kind: type[Any]) -> bool:
     return _TRACED_CLASS in vars(kind)
 
 
-def _sdk_class(kind: type[Any]) -> type[Any]:
-    """Return the nearest class of Mistral's that a class derives from; itself, where it derives from none."""
-    ours = [base for base in kind.__mro__ if base.__module__.partition(".")[0].startswith("mistralai")]
-    return ours[0] if ours else kind
-
-
 def _trace_method(target: Any, name: str, wrapper: Wrapper) -> None:
     kind = type(target)
-    parent = _sdk_class(kind)
+    parent = sdk_class(kind)
     method = getattr(parent, name, None)
     if method is None or MethodPatcher.has_patch_marker(method):
         return
@@ -150,9 +208,7 @@ def _called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any
         try:
             return await result
         finally:
-            # A coroutine that nobody waits for any more may be closed in the context of someone else.
-            with contextlib.suppress(ValueError):
-                _outer_target.reset(token)
+            _leave(token)
 
     return call
 

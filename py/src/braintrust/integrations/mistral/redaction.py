@@ -25,12 +25,11 @@ _LONGEST_NAME = 48
 
 
 def _read_backwards(ends: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Return the pattern of an equal sign and a name, backwards, with a group where a separator is before the name."""
+    """Return the pattern of an equal sign and a name before it, read backwards."""
     # By their last letters: what ends in none of them is passed over at once.
     last_letters = sorted({end[-1] for end in ends})
     tree = (f"{last}(?:{'|'.join(end[-2::-1] for end in ends if end[-1] == last)})" for last in last_letters)
-    pattern = rf"=(?:{'|'.join(tree)})([a-z0-9_]{{0,{_LONGEST_NAME}}}(?:(?=[?&;#=])|\Z))?"
-    return re.compile(pattern.encode())
+    return re.compile(rf"=(?:{'|'.join(tree)})[a-z0-9_]{{0,{_LONGEST_NAME}}}".encode())
 
 
 _PARAMETER, _KEY = _read_backwards(_PARAMETER_ENDS), _read_backwards(_KEY_ENDS)
@@ -50,6 +49,8 @@ _SEARCHED = _search_table()
 _ENTITIES = tuple((entity, b"=".ljust(len(entity), b";")) for entity in (b"&#61;", b"&#x3d;", b"&equals;"))
 _BLOCK = 8 * 1024
 _QUOTES = b"\"'"
+# As they are searched.
+_SEPARATORS = b"?&;#="
 
 
 def _value_table() -> bytes:
@@ -88,19 +89,20 @@ _PERCENT_PASSWORD = (
     rf"(?:[^%@&{_HOST_END}]|%(?!(?:25)*(?:2[Ff]|40))){{1,200}}(?=%(?:25)*40)"
 )
 # Of a user without a password, only what looks like a token is one.
-_USER = rf"[^@:{_HOST_END}]{{0,255}}:"
-_TOKEN = r"(?=[A-Za-z_-]{0,100}\d)[\w-]{16,255}"
+_USER = rf"[^@:{_HOST_END}]{{0,128}}:"
+_TOKEN = r"(?=[A-Za-z_-]{0,40}\d)[\w-]{16,255}"
 _PASSWORD = rf"(?:({_USER})[^{_HOST_END}]+|{_TOKEN})(@)"
 _JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}]*|{_TOKEN})(@|\\+u0040)"
-# By what each begins and ends with, which is searched for first. It goes up to the last "@" of the host's part.
-_PASSWORDS = (
-    ("://", "u0040", re.compile(rf"(://){_JSON_PASSWORD}")),
-    (":\\", "u0040", re.compile(rf"(:\\+/\\+/){_JSON_PASSWORD}")),
-    ("://", "@", re.compile(rf"(://){_PASSWORD}")),
-    (":\\", "@", re.compile(rf"(:\\+/\\+/){_PASSWORD}")),
-    ("2F%", "40", re.compile(rf"(2F)({_PERCENT_PASSWORD}()")),
-    ("2f%", "40", re.compile(rf"(2f)({_PERCENT_PASSWORD}()")),
-)
+# By the at sign that a text has, and by what each begins with, which is searched for first. Each goes up to the last
+# at sign of the host's part.
+_PASSWORDS = {
+    "@": (("://", re.compile(rf"(://){_PASSWORD}")), (":\\", re.compile(rf"(:\\+/\\+/){_PASSWORD}"))),
+    "u0040": (("://", re.compile(rf"(://){_JSON_PASSWORD}")), (":\\", re.compile(rf"(:\\+/\\+/){_JSON_PASSWORD}"))),
+    "40": (
+        ("2F%", re.compile(rf"(2F)({_PERCENT_PASSWORD}()")),
+        ("2f%", re.compile(rf"(2f)({_PERCENT_PASSWORD}()")),
+    ),
+}
 
 # Where it begins and ends, and what to write there.
 _Secret: TypeAlias = tuple[int, int, bytes]
@@ -109,7 +111,7 @@ _CERTAINLY_FEW = 200
 _CHARACTERS_PER_SECRET = 512
 _NAMES_PER_SECRET = 4
 _CHARACTERS_PER_MARK = 5
-_CHARACTERS_PER_URL = 24
+_CHARACTERS_PER_URL = 48
 
 
 def redact(text: str, *, keys: bool = False) -> str:
@@ -135,10 +137,15 @@ def _begins_like_json(text: str) -> bool:
 
 
 def _without_passwords(text: str) -> str:
+    starts = 0
     most = _most_secrets(len(text))
-    for start, at_sign, password in _PASSWORDS:
-        if start[1] in text and at_sign in text and start in text:
-            if text.count(start) > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL:
+    # With signs that are escaped, the others are looked for as well.
+    for at_sign in ("u0040" if "u0040" in text else "@", "40"):
+        for start, password in _PASSWORDS[at_sign] if at_sign in text else ():
+            if start not in text:
+                continue
+            starts += text.count(start)
+            if starts > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL:
                 return _left_out(len(text))
             text, count = password.subn(rf"\1\2{REDACTED}\3", text, most + 1)
             if count > most:
@@ -219,10 +226,13 @@ class _Text:
             signs = [length - 1 - sign for sign in self._signs(low, high)]
             found = [name for sign in signs if (name := self._name.match(self._backwards, sign, overlap))]
         return [
-            (length - name.end() if name.lastindex else None, length - 1 - name.start())
+            (length - name.end() if self._is_separated(name.end()) else None, length - 1 - name.start())
             for name in reversed(found)
             if name.start() < length - low
         ]
+
+    def _is_separated(self, end: int) -> bool:
+        return end == len(self._backwards) or self._backwards[end] in _SEPARATORS
 
     def _signs(self, low: int, high: int) -> list[int]:
         """Return the equal signs after names, backwards: where there are many signs, faster than by the pattern."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from braintrust_mistral.local.braintrust.rows import orderly
 from braintrust_mistral.local.mistral.answers import Json
 
 
@@ -44,7 +45,7 @@ class Totals(NamedTuple):
 
 def totals_of(spans: Iterable[Json]) -> Totals:
     """Return what these spans add up to; a scorer's spans count as spans and as errors, and cost nothing."""
-    spans = list(spans)
+    spans = list(map(orderly, spans))
     counted = [span for span in spans if not is_scorers(span)]
     llm_spans = [span for span in counted if is_llm(span)]
     return Totals(
@@ -59,16 +60,41 @@ def totals_of(spans: Iterable[Json]) -> Totals:
     )
 
 
+def summed(totals: Iterable[Totals]) -> Totals:
+    """Return what several traces add up to together."""
+    parts = list(totals)
+    return Totals(
+        spans=sum(part.spans for part in parts),
+        errors=sum(part.errors for part in parts),
+        tokens=sum(part.tokens for part in parts),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        completion_tokens=sum(part.completion_tokens for part in parts),
+        cost=_known_sum(part.cost for part in parts),
+        llm_tokens=sum(part.llm_tokens for part in parts),
+        llm_cost=_known_sum(part.llm_cost for part in parts),
+    )
+
+
+def mean_scores(spans: Iterable[Json]) -> Json:
+    """Return the mean of each score over these spans, as the SDK reads it for the summary of an experiment."""
+    given: dict[str, list[float]] = {}
+    for span in map(orderly, spans):
+        for name, score in span["scores"].items():
+            given.setdefault(name, []).append(score)
+    unchanged = {"improvements": 0, "regressions": 0}
+    return {name: {"name": name, "score": sum(scores) / len(scores), **unchanged} for name, scores in given.items()}
+
+
 def cost_of(span: Json) -> float | None:
     """Return what one span cost in US dollars, or None where that is not known.
 
     The span's own `metrics.estimated_cost` if it has one, else its tokens at the price of its own `metadata.model`
     from its own `metadata.provider`. Cached tokens are among the prompt's.
     """
-    metrics = span.get("metrics") or {}
+    span = orderly(span)
+    metrics, metadata = span["metrics"], span["metadata"]
     if (estimated := metrics.get("estimated_cost")) is not None:
         return estimated
-    metadata = span.get("metadata") or {}
     price = PRICES.get((str(metadata.get("provider")), str(metadata.get("model"))))
     if price is None or not metrics.keys() & {"prompt_tokens", "completion_tokens"}:
         return None
@@ -90,9 +116,13 @@ def is_scorers(span: Json) -> bool:
 
 
 def _sum(metric: str, spans: Iterable[Json]) -> int:
-    return sum((span.get("metrics") or {}).get(metric) or 0 for span in spans)
+    return int(sum(span["metrics"].get(metric, 0) for span in spans))
 
 
 def _total_cost(spans: Iterable[Json]) -> float | None:
-    costs = [cost for cost in map(cost_of, spans) if cost is not None]
-    return sum(costs) if costs else None
+    return _known_sum(map(cost_of, spans))
+
+
+def _known_sum(costs: Iterable[float | None]) -> float | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None

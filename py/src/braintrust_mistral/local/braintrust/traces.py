@@ -1,6 +1,8 @@
 """Traces: spans with one root, what they add up to, and the conversation that they tell."""
 
+import base64
 from collections.abc import Iterable
+from html import escape
 from typing import NamedTuple
 
 from braintrust_mistral.local.braintrust.thread import thread_of
@@ -27,6 +29,36 @@ class Trace(NamedTuple):
     def thread(self) -> list[Json]:
         """The messages of the llm spans, as one conversation."""
         return thread_of(self.spans)
+
+    @property
+    def is_of_spans(self) -> bool:
+        """Whether there is something to draw: what is logged to datasets, and feedback, are no spans."""
+        return any(span.get("span_attributes") for span in self.spans)
+
+    def tree(self, *, details: bool = False) -> str:
+        """Return the spans as a tree, a line each: name, type, seconds, when it ran, tokens; an error is a line below.
+
+        Args:
+            details: whether to add each span's input and output, shortened.
+        """
+        from braintrust_mistral.local.drawing.picture import tree_of
+
+        lines = tree_of(self.spans, details=details).plain.splitlines()
+        return "\n".join(line.rstrip() for line in lines)
+
+    def as_html(self) -> str:
+        """Return the tree as a picture for a page, with the tree's text for those who do not see it."""
+        from braintrust_mistral.local.drawing.picture import picture_of
+
+        svg = picture_of(self.spans)
+        # As an image, its style is its own, and nothing in it can act.
+        encoded = base64.b64encode(svg.encode()).decode()
+        width = svg.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0]
+        text = escape(self.tree(), quote=True)
+        return f'<img alt="{text}" style="width:{width}px;max-width:100%" src="data:image/svg+xml;base64,{encoded}">'
+
+    def _repr_html_(self) -> str:
+        return self.as_html()
 
 
 def traces_of(spans: Iterable[Json]) -> list[Trace]:

@@ -16,6 +16,7 @@ from braintrust_mistral.local.mistral.samples import AGENT_MODEL
 from braintrust_mistral.local.mistral.schemas import wanted_schema
 
 
+_VERTEX = "/v1/projects/{project}/locations/{region}/publishers/mistralai/models"
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -31,7 +32,15 @@ class Completions:
             Endpoint("POST", "/v1/chat/completions", self._chat),
             Endpoint("POST", "/v1/agents/completions", self._agent),
             Endpoint("POST", "/v1/fim/completions", self._fim),
+            # Azure, and Google Cloud, where a model's name is followed by how it is called.
+            Endpoint("POST", "/models/chat/completions", self._chat),
+            Endpoint("POST", f"{_VERTEX}/{{model}}:rawPredict", self._vertex),
+            Endpoint("POST", f"{_VERTEX}/{{model}}:streamRawPredict", self._vertex),
         ]
+
+    async def _vertex(self, request: Received) -> Response:
+        body = json_object(request.body, ["body"], required=set())
+        return await (self._fim(request) if "prompt" in body else self._chat(request))
 
     async def _chat(self, request: Received) -> Response:
         body = json_object(request.body, ["body"], required={"model", "messages"})

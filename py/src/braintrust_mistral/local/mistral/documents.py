@@ -40,7 +40,11 @@ class Documents:
 
     def endpoints(self) -> list[Endpoint]:
         """The one endpoint."""
-        return [Endpoint("POST", "/v1/ocr", self._process)]
+        return [
+            Endpoint("POST", "/v1/ocr", self._process),
+            # Azure's.
+            Endpoint("POST", "/providers/mistral/azure/ocr", self._process),
+        ]
 
     async def _process(self, request: Received) -> Response:
         body = json_object(request.body, ["body"], required={"document"})

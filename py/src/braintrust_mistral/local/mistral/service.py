@@ -7,7 +7,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from braintrust_mistral.local.mistral.agents import Agents
 from braintrust_mistral.local.mistral.audio import Audio
+from braintrust_mistral.local.mistral.batch import Batch
 from braintrust_mistral.local.mistral.classifiers import Classifiers
 from braintrust_mistral.local.mistral.completions import Completions
 from braintrust_mistral.local.mistral.conversations import Conversation, Conversations
@@ -16,8 +18,11 @@ from braintrust_mistral.local.mistral.embeddings import Embeddings
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, received
 from braintrust_mistral.local.mistral.errors import RefusedError
 from braintrust_mistral.local.mistral.playback import Clock
+from braintrust_mistral.local.mistral.realtime import Realtime
 from braintrust_mistral.local.mistral.responses import Responses
+from braintrust_mistral.local.mistral.retrieval import Retrieval
 from braintrust_mistral.local.mistral.wire_faults import WireFaults
+from braintrust_mistral.local.mistral.workflows import Workflows
 from braintrust_mistral.local.server import LocalServer
 
 
@@ -34,9 +39,12 @@ class LocalMistral(LocalServer):
 
     The `model` or else the `agent_id` of a request names the scenario that the answer follows; other names get a plain
     answer. Conversations know those of `local.scenarios`; chat, agents and fill-in-the-middle those of
-    `completion_scenarios`; responses those of `response_items`. Everything but conversations also knows
-    the names in `local.delivery`, which break off or fail. Any request may ask for one of the faults in
-    `local.wire_faults`. Any API key goes. `pace` multiplies all delays: 1.0 is lifelike, 0.0 does not wait.
+    `completion_scenarios`; responses those of `response_items`; realtime sessions, for
+    which `websockets` is needed, those of `realtime`. Everything but conversations also knows
+    the names in `local.delivery`, which break off or fail; what has neither a model nor an agent goes by the name of
+    its tool, index, library or workflow. A batch job answers each request as its endpoint would, and takes two
+    seconds. Any request may ask for one of the faults in `local.wire_faults`. The clients for Azure and for Google
+    Cloud are served as well. Any API key goes. `pace` multiplies all delays: 1.0 is lifelike, 0.0 does not wait.
     `clock_offset` is how many seconds the service's clock is ahead of ours.
     """
 
@@ -45,10 +53,14 @@ class LocalMistral(LocalServer):
         """The latest requests, oldest first."""
         clock = Clock(pace, clock_offset)
         self._conversations = Conversations(clock)
-        stateless = (Completions, Embeddings, Documents, Audio, Classifiers, Responses)
-        table = [*self._conversations.endpoints(), *(row for kind in stateless for row in kind(clock).endpoints())]
+        others = (Completions, Agents, Embeddings, Documents, Audio, Classifiers, Responses, Retrieval, Workflows)
+        table = [*self._conversations.endpoints(), *(row for kind in others for row in kind(clock).endpoints())]
+        # A batch job takes the time that it takes, however many requests it has.
+        instant = Clock(0.0, clock_offset)
+        answering = [row for kind in (Conversations, *others) for row in kind(instant).endpoints()]
+        table += Batch(clock, answering).endpoints()
         routes = [Route(row.path, self._served(row), methods=[row.method]) for row in table]
-        super().__init__(routes, port, around=WireFaults)
+        super().__init__([*routes, *Realtime(clock).routes()], port, around=WireFaults)
 
     @property
     def conversations(self) -> dict[str, Conversation]:

@@ -11,8 +11,8 @@ from braintrust_mistral.local.mistral.answers import Json
 from braintrust_mistral.local.page.data import SHOWN_TYPES, data_of, to_browser_json
 
 
-_SCRIPTS = ("values.js", "list.js", "tree.js", "page.js")
-"""One program in the order in which it is read, in files for readers."""
+_SCRIPTS = ("values.js", "list.js", "tree.js", "timeline.js", "page.js")
+"""One program, in files for readers and in the order in which they are read."""
 
 
 def write(rows: Iterable[Json], path: Path, attachments: Mapping[str, bytes] | None = None) -> None:

@@ -1,22 +1,24 @@
 """What the page gets of rows: each span with what its tree needs, and each trace with its totals and its thread.
 
-    {"traces": [{"id": …, "totals": {…}, "thread": [[<id of a span>, "input" or "output", <index there>], …]}],
+    {"traces": [{"id": …, "totals": {…}, "thread": [[<id of a span>, "input" or "output", <position>], …]}],
      "spans": [{"id": …, "trace": …, "name": …, "start": …, "end": …, …, "row": <the span as it was logged>}]}
 
 A row may hold anything anywhere. What the page computes with is of the right type here, or missing; `row` is shown.
 """
 
 import json
-import math
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
-from braintrust_mistral.local.braintrust.rows import spans_of
+from braintrust_mistral.local.braintrust.rows import orderly, spans_of
 from braintrust_mistral.local.braintrust.thread import said_in
 from braintrust_mistral.local.braintrust.totals import is_llm, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
 from braintrust_mistral.local.mistral.answers import Json
 
+
+NumberedRow: TypeAlias = tuple[int, Json]
+"""A row, and as the how manieth it arrived, from 1 on; rows between may be gone."""
 
 SHOWN_TYPES = frozenset(
     {
@@ -37,16 +39,21 @@ def data_of(rows: Iterable[Json]) -> Json:
     return _data(traces_of(spans_of(rows)))
 
 
-def data_since(rows: Sequence[Json], seen: int) -> Json:
-    """Return the traces that came or changed after the first `seen` rows, with the spans that did.
+def data_since(rows: Sequence[NumberedRow], since: int) -> Json:
+    """Return the traces that came or changed after the row of the number `since`, with the spans that did.
 
-    `kept` has the ids of all traces: a page forgets the others.
+    `kept` has the ids of all traces: a page forgets the others. `latest` is the number of the last row, from which on
+    the page asks for more; where it asks for what comes after that already, another server has counted.
     """
-    changed = {row["id"] for row in rows[seen:]}
-    traces = {row["id"]: row.get("root_span_id") or row["id"] for row in reversed(rows)}
-    concerned = {traces[span_id] for span_id in changed}
-    of_concern = spans_of(row for row in rows if traces[row["id"]] in concerned)
-    return {**_data(traces_of(of_concern), changed), "kept": list(set(traces.values()))}
+    latest = rows[-1][0] if rows else 0
+    if latest == since:
+        return {"latest": latest}
+    changed = {row["id"] for number, row in rows if number > since or latest < since}
+    # A later row of a span need not name its root.
+    roots = {row["id"]: row.get("root_span_id") or row["id"] for _, row in reversed(rows)}
+    concerned = {roots[span_id] for span_id in changed}
+    spans = spans_of(row for _, row in rows if roots[row["id"]] in concerned)
+    return {**_data(traces_of(spans), changed), "kept": list(set(roots.values())), "latest": latest}
 
 
 def to_browser_json(value: Any) -> str:
@@ -64,10 +71,15 @@ def to_browser_json(value: Any) -> str:
 
 
 def _data(traces: Iterable[Trace], only: Collection[str] | None = None) -> Json:
-    """Return these traces, with all of their spans or only with those of these ids."""
+    """Return these traces, with all of their spans or only with those of these ids.
+
+    Rows of datasets and feedback are in none: they are no spans.
+    """
     data: Json = {"traces": [], "spans": []}
     for trace in traces:
-        spans = [_orderly(span) for span in trace.spans]
+        if not any(span.get("span_attributes") for span in trace.spans):
+            continue
+        spans = [orderly(span) for span in trace.spans]
         thread = [(said.span["id"], said.field, said.position) for said in said_in(spans)]
         data["traces"].append({"id": trace.root_span_id, "totals": _totals(spans), "thread": thread})
         data["spans"] += [
@@ -99,26 +111,3 @@ def _node(trace: str, span: Json, row: Json) -> Json:
         "failed": bool(span.get("error")),
         "row": row,
     }
-
-
-def _orderly(row: Json) -> Json:
-    """Return a span of which the fields that are computed with have the types that they should have."""
-    attributes = _dict(row.get("span_attributes"))
-    metrics = _dict(row.get("metrics"))
-    parents = row.get("span_parents")
-    counter = attributes.get("exec_counter")
-    return {
-        **row,
-        "span_attributes": {**attributes, "exec_counter": counter if _is_number(counter) else 0},
-        "span_parents": [str(parent) for parent in parents] if isinstance(parents, list) else [],
-        "metadata": _dict(row.get("metadata")),
-        "metrics": {name: value for name, value in metrics.items() if _is_number(value)},
-    }
-
-
-def _dict(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,14 +2,9 @@
 
 const SPAN_HEIGHT = 28;
 const TRACE_HEIGHT = 48;
-// By how much the axis of an open trace grows, so that it does so seldom.
-const AXIS_GROWTH = 1.25;
-const AXIS_LABEL_WIDTH = 52;
 const POLL_MILLISECONDS = 500;
 // What of a span is shown, in this order; the rest of its row comes below.
 const SECTIONS = ["error", "input", "output", "expected", "scores", "metadata", "metrics", "tags"];
-
-const byId = (id) => document.getElementById(id);
 
 /** Traces by their ids: {id, totals, thread, spans (by id), name, start, end, nodes (the spans as a tree)}. */
 const traces = new Map();
@@ -18,6 +13,8 @@ const closed = new Set();
 let trace;
 let span;
 let connected = embedded.live;
+/** The span whose time the axis shows, or nothing where it shows the whole trace. */
+let zoomed = null;
 let threadOf;
 let addressing;
 
@@ -59,6 +56,7 @@ function visibleNodes() {
 
 function chooseTrace(chosen) {
   trace = chosen;
+  zoomed = null;
   chooseSpan(trace.nodes[0].span);
 }
 
@@ -74,6 +72,7 @@ function chooseSpan(chosen) {
 
 /** Choose a span wherever it is, and have it in sight. */
 function goTo(target) {
+  if (trace?.id !== target.trace) zoomed = null;
   trace = traces.get(target.trace);
   for (let node = trace.nodes.find((each) => each.span === target).parent; node; node = node.parent) {
     closed.delete(node.span.id);
@@ -105,16 +104,23 @@ function show() {
   showTotals();
   showAxis();
   const nodes = visibleNodes();
-  tree.show(nodes, nodes.findIndex((node) => node.span === span));
+  tree.show(
+    nodes,
+    nodes.findIndex((node) => node.span === span),
+  );
   if (!byId("thread").hidden && threadOf !== trace) showThread();
 }
 
 function showStatus() {
-  const status =
-    !embedded.live ? (traces.size ? "" : "no traces")
-    : !connected ? "ended"
-    : traces.size ? "live"
-    : "waiting for the first span";
+  const status = !embedded.live
+    ? traces.size
+      ? ""
+      : "no traces"
+    : !connected
+      ? "ended"
+      : traces.size
+        ? "live"
+        : "waiting for the first span";
   const element = byId("status");
   if (element.textContent !== status) element.textContent = status;
   element.className = status.split(" ")[0];
@@ -140,85 +146,6 @@ function showTotals() {
   byId("errors").textContent = totals.errors === 1 ? "1 error" : `${count(totals.errors)} errors`;
 }
 
-/** The time that the axis covers, from when on and how long in seconds. */
-function axisOf({ start, end, open }) {
-  const length = Math.max(end - start, 1e-4);
-  if (!open || !connected) return { start, length };
-  const growing = Math.max(Date.now() / 1000 - start, length);
-  return { start, length: AXIS_GROWTH ** Math.ceil(Math.log(growing) / Math.log(AXIS_GROWTH)) };
-}
-
-function showAxis() {
-  const { length } = axisOf(trace);
-  const axis = byId("axis");
-  const rough = length / Math.max(axis.clientWidth / AXIS_LABEL_WIDTH, 1);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => power * factor >= rough);
-  byId("timeline").style.setProperty("--step", `${(step / length) * 100}%`);
-  const room = Math.max(1 - AXIS_LABEL_WIDTH / axis.clientWidth, 0) * length;
-  const ticks = Array.from({ length: Math.floor(room / step) + 1 }, (_, index) => index * step);
-  axis.replaceChildren(
-    ...ticks.map((time) => {
-      const tick = make("span", {}, time ? duration(time).replace(/[\d.]+/, Number) : "0");
-      tick.style.left = `${(time / length) * 100}%`;
-      return tick;
-    }),
-  );
-}
-
-function drawTrace({ name, start, end, open, totals }) {
-  const failed = totals.errors ? make("span", { className: "error" }, count(totals.errors)) : null;
-  const long = open ? "open" : duration(end - start);
-  const tokens = totals.tokens ? `${count(totals.tokens)} tokens` : "";
-  const row = make(
-    "div",
-    { className: "trace", role: "option" },
-    make("span", { className: "name" }, name),
-    failed,
-    make("span", { className: "when" }, [clock(start), long, tokens].filter(Boolean).join(" · ")),
-  );
-  row.ariaLabel = [name, clock(start), long, tokens, totals.errors && `${totals.errors} errors`].filter(Boolean).join(", ");
-  return row;
-}
-
-function drawSpan(node) {
-  const { span: drawn, level, index, count: siblings, children } = node;
-  const open = isOpen(drawn);
-  const long = open ? "open" : isNumber(drawn.end) ? duration(drawn.end - drawn.start) : "";
-  const twisty = make("span", { className: "twisty" });
-  const name = make("span", { className: "name" }, twisty, make("i", { className: "dot" }), make("span", {}, drawn.name));
-  name.style.setProperty("--level", Math.min(level - 1, 12));
-  const row = make(
-    "div",
-    { className: "row", role: "treeitem" },
-    name,
-    make("span", { className: "number" }, long),
-    make("span", { className: "track" }, isNumber(drawn.start) ? bar(drawn) : null),
-    make("span", { className: "number" }, isNumber(drawn.tokens) ? count(drawn.tokens) : ""),
-  );
-  row.dataset.type = drawn.type;
-  row.classList.toggle("failed", drawn.failed);
-  row.classList.toggle("open", open);
-  row.title = `${drawn.name} (${drawn.type})`;
-  row.ariaLabel = [drawn.name, drawn.type, long, drawn.failed && "error"].filter(Boolean).join(", ");
-  Object.assign(row, { ariaLevel: level, ariaPosInSet: index + 1, ariaSetSize: siblings });
-  if (children.length) {
-    row.ariaExpanded = String(!closed.has(drawn.id));
-    twisty.dataset.toggle = drawn.id;
-  }
-  return row;
-}
-
-function bar({ start, end, first_token: firstToken }) {
-  const axis = axisOf(trace);
-  const length = Math.max((end ?? axis.start + axis.length) - start, 0);
-  const drawn = make("span", { className: "bar" });
-  drawn.style.left = `${((start - axis.start) / axis.length) * 100}%`;
-  drawn.style.width = `${(length / axis.length) * 100}%`;
-  if (isNumber(firstToken)) drawn.style.setProperty("--waited", `${Math.min(firstToken / length, 1) * 100}%`);
-  return drawn;
-}
-
 function showThread() {
   threadOf = trace;
   const said = trace.thread.map(([id, field, index]) => {
@@ -231,7 +158,9 @@ function showThread() {
     return messageView(message, field === "output" ? link : null);
   };
   const none = make("p", { className: "hint" }, "No span of this trace is a model call with messages.");
-  byId("thread").replaceChildren(said.length ? appendViews(make("div", { className: "conversation" }), said, view) : none);
+  byId("thread").replaceChildren(
+    said.length ? appendViews(make("div", { className: "conversation" }), said, view) : none,
+  );
 }
 
 function showSpan() {
@@ -261,6 +190,14 @@ function toggle(id, close = !closed.has(id)) {
   show();
 }
 
+/** Have the axis show the time of the chosen span, or again that of the whole trace. */
+function zoom() {
+  zoomed = zoomed || !isNumber(span.start) ? null : span;
+  show();
+}
+
+byId("zoom").addEventListener("click", zoom);
+
 byId("tree").addEventListener("keydown", (event) => {
   const node = tree.items[tree.active];
   if (!node || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -271,6 +208,7 @@ byId("tree").addEventListener("keydown", (event) => {
   else if (event.key === "ArrowLeft" && canOpen && !isClosed) toggle(node.span.id, true);
   else if (event.key === "ArrowLeft" && node.parent) tree.activate(tree.items.indexOf(node.parent));
   else if (event.key === "Enter") byId("pane").focus();
+  else if (event.key === "z") zoom();
   else return;
   event.preventDefault();
 });
@@ -326,6 +264,7 @@ function refresh() {
   if (!trace) return start();
   const before = span;
   span = trace.spans.get(span.id);
+  zoomed = zoomed && trace.spans.get(zoomed.id);
   show();
   if (span !== before) showSpan();
 }
@@ -345,10 +284,8 @@ async function follow() {
     const asked = performance.now();
     const update = await changesSince(since);
     connected = update !== null;
-    if (update && update.arrived !== since) {
-      take(update);
-      since = update.arrived;
-    }
+    if (update?.kept) take(update);
+    since = update?.latest ?? since;
     if (trace) refresh();
     else start();
     // A server that is busy with much is asked seldom.

@@ -1,7 +1,6 @@
 """The page live, as routes of the local Braintrust: `/`, and below `/page/` what it asks for while it is open."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -9,13 +8,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from braintrust_mistral.local.mistral.answers import Json
 from braintrust_mistral.local.page import html
-from braintrust_mistral.local.page.data import SHOWN_TYPES, data_since, to_browser_json
+from braintrust_mistral.local.page.data import SHOWN_TYPES, NumberedRow, data_since, to_browser_json
 
-
-Kept: TypeAlias = tuple[Sequence[Json], int]
-"""The rows that are kept now, and how many have arrived ever: some may be gone again."""
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -28,11 +23,11 @@ _PAGE_HEADERS = {**_HEADERS, "Content-Security-Policy": "frame-ancestors 'none'"
 _CONTENT_HEADERS = {**_HEADERS, "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
-def page_routes(kept: Callable[[], Kept], attachment: Callable[[str], bytes | None]) -> list[Route]:
+def page_routes(rows: Callable[[], Sequence[NumberedRow]], attachment: Callable[[str], bytes | None]) -> list[Route]:
     """Return the routes of the live page.
 
     Args:
-        kept: the rows to show.
+        rows: what is kept now, in the order in which it arrived.
         attachment: the content of an attachment by its key, None where it has not arrived.
     """
 
@@ -41,13 +36,9 @@ def page_routes(kept: Callable[[], Kept], attachment: Callable[[str], bytes | No
         return HTMLResponse(html(live=True), headers=_PAGE_HEADERS)
 
     def changes(request: Request) -> Response:
-        """Answer with what is new since `since`, which is the `arrived` of the answer before, or 0."""
+        """Answer with what is new after `since`, which is the `latest` of the answer before, or 0."""
         since = request.query_params.get("since", "")
-        rows, arrived = kept()
-        new = arrived - int(since) if since.isdecimal() else arrived
-        # More rows than ever arrived: the page is another server's.
-        seen = max(len(rows) - new, 0) if new >= 0 else 0
-        data = {**data_since(rows, seen), "arrived": arrived} if new else {"arrived": arrived}
+        data = data_since(rows(), int(since) if since.isdecimal() else 0)
         return Response(to_browser_json(data), media_type="application/json", headers=_HEADERS)
 
     def content(request: Request) -> Response:

@@ -4,7 +4,9 @@
 function nodesOf(spans) {
   spans.sort((one, other) => (one.start ?? 0) - (other.start ?? 0) || one.order - other.order);
   const known = new Map(spans.map((span) => [span.span_id, span]));
-  const children = Map.groupBy(spans, (span) => known.get(span.parents.find((id) => id !== span.span_id && known.has(id))));
+  const children = Map.groupBy(spans, (span) =>
+    known.get(span.parents.find((id) => id !== span.span_id && known.has(id))),
+  );
   const nodes = [];
   const placed = new Set();
   const place = (root, index, count) => {
@@ -16,7 +18,11 @@ function nodesOf(spans) {
       node.children = (children.get(node.span) ?? []).filter((child) => !placed.has(child));
       nodes.push(node);
       const below = node.children.map((span, at, { length }) => ({
-        span, level: node.level + 1, index: at, count: length, parent: node,
+        span,
+        level: node.level + 1,
+        index: at,
+        count: length,
+        parent: node,
       }));
       for (const child of below.reverse()) stack.push(child);
     }

@@ -3,7 +3,9 @@
 const SHOWN_AT_ONCE = 100;
 const SHOWN_CHARACTERS = 3000;
 
-const embedded = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+
+const embedded = JSON.parse(byId("data").textContent);
 const attachments = new Map(Object.entries(embedded.attachments));
 const shownTypes = new Set(embedded.types);
 
@@ -141,9 +143,11 @@ function mediaView({ type, name, url, named = type }) {
   const missing = ({ target }) => target.replaceWith(make("p", { className: "atom" }, "cannot be shown"));
   const kind = type.split("/")[0];
   const shown =
-    kind === "image" ? make("img", { src: url, alt: name, loading: "lazy", onerror: missing })
-    : kind === "audio" ? make("audio", { src: url, controls: true, preload: "none", ariaLabel: name })
-    : null;
+    kind === "image"
+      ? make("img", { src: url, alt: name, loading: "lazy", onerror: missing })
+      : kind === "audio"
+        ? make("audio", { src: url, controls: true, preload: "metadata", ariaLabel: name })
+        : null;
   const link = make("a", { href: url, download: name }, name);
   return make("figure", {}, shown, make("figcaption", {}, link, ` ${named}`));
 }

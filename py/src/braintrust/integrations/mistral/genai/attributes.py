@@ -47,8 +47,9 @@ class GenAIAttributes(SpanCustomizer):
                 f"{importlib.metadata.version('braintrust')} does not have: upgrade it"
             )
         self._capture_content = capture_content and os.environ.get(_CAPTURE_VARIABLE, "").strip().lower() != "false"
-        # A span's first record says whose it is and what it is called, and none after it does: name and type, by the
-        # row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others fork.
+        # A span's first record says whose it is and what it is called, and none after it does: that and its provider,
+        # by the row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others
+        # fork.
         self._awaited: dict[str, dict[str, Any]] = {}
 
     def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -70,13 +71,14 @@ class GenAIAttributes(SpanCustomizer):
         return {**record, "metadata": {**(record.get("metadata") or {}), **attributes}}
 
     def _span_of(self, record: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the name and type of the span that a record is of, or `None` where that is none of ours."""
+        """Return name, type and provider of the span that a record is of, or `None` where that is none of ours."""
         # The hook is also called with OpenTelemetry's own spans, which have no id of this kind.
         identity = str(record.get("id"))
         if "span_attributes" in record and "context" in record:
             if not _is_ours(record["context"]):
                 return None
             span = {name: record["span_attributes"].get(name) for name in ("name", "type")}
+            span["provider"] = (record.get("metadata") or {}).get("provider")
         else:
             span = self._awaited.pop(identity, None)
         if span is not None and not _is_last(record, span):

@@ -38,6 +38,7 @@ _OPERATIONS = {
     "fim": "text_completion",
     "responses": "chat",
 }
+_PROVIDERS = {"azure": "azure.ai.inference", "vertex": "gcp.vertex_ai"}
 _LOOKUPS = frozenset({"get", "list", "delete", "get_history", "get_messages"})
 
 _REQUEST_PARAMETERS = {
@@ -83,7 +84,8 @@ def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
     requested or the one that answered; in a whole row the latter took the former's place, and stands for both.
 
     Args:
-        record: `span_attributes` with the span's `name` and `type`, `input`, `output`, `metadata` and `metrics`.
+        record: `span_attributes` with the span's `name` and `type`, and `provider` if it is known; `input`, `output`,
+            `metadata` and `metrics`.
         capture_content: whether to include the `CONTENT_ATTRIBUTES`.
     """
     row = fields_of(_verbatim(record))
@@ -91,8 +93,11 @@ def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
     metadata = fields_of(row.get("metadata"))
     read = _tool_attributes if span.get("type") == "tool" else _call_attributes
     attributes = {
-        "gen_ai.provider.name": "mistral_ai",
+        "gen_ai.provider.name": _PROVIDERS.get(
+            text_of(metadata.get("provider") or span.get("provider")), "mistral_ai"
+        ),
         "gen_ai.agent.id": metadata.get("agent_id"),
+        "gen_ai.agent.name": metadata.get("agent_name"),
         **read(text_of(span.get("name")), row, metadata),
     }
     return {

@@ -1,7 +1,6 @@
 """What transcriptions and generated speech log: the audio as an attachment, the text, the seconds."""
 
 import base64
-import io
 import mimetypes
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,15 @@ from ..media import bytes_attachment
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, is_given, to_loggable, without_none
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
-from .reading import finish_error, from_loggable, request_metadata, request_reader, response_metadata, with_stream
+from .reading import (
+    finish_error,
+    from_loggable,
+    readable_bytes,
+    request_metadata,
+    request_reader,
+    response_metadata,
+    with_stream,
+)
 from .usage import usage_metrics
 
 
@@ -27,11 +34,19 @@ def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     if is_given(arguments.get("file")):
         content["file"] = _file(arguments["file"])
     metadata = request_metadata(arguments, _AUDIO)
-    references = metadata.get("speaker_references")
-    if isinstance(references, dict):
-        # Their keys are the names of speakers, which do not say that base64 follows.
-        metadata["speaker_references"] = {name: to_loggable(audio, "ref_audio") for name, audio in references.items()}
-    return Request(content, metadata)
+    return Request(content, speaker_references(metadata, arguments))
+
+
+def speaker_references(metadata: dict[str, Loggable], arguments: Mapping[str, Any]) -> dict[str, Loggable]:
+    """Return the metadata of a request with the voices of the speakers, if these are given, as attachments.
+
+    Their keys are the names of speakers, which do not say that base64 follows.
+    """
+    references: Any = arguments.get("speaker_references")
+    if not isinstance(references, Mapping):
+        return metadata
+    voices: Mapping[Any, Any] = references
+    return {**metadata, "speaker_references": {str(name): to_loggable(voices[name], "ref_audio") for name in voices}}
 
 
 @from_loggable
@@ -80,7 +95,7 @@ def _file(file: Any) -> Loggable:
         next((fields[key] for key in keys if is_given(fields.get(key))), None)
         for keys in (("file_name", "fileName"), ("content", ""), ("content_type", "Content-Type"))
     )
-    data = _read(content)
+    data = readable_bytes(content)
     if data is None:
         named = {
             "file_name": to_loggable(name),
@@ -90,25 +105,6 @@ def _file(file: Any) -> Loggable:
         return without_none(named) or to_loggable(file)
     name = name if isinstance(name, str) else None
     return bytes_attachment(data, content_type or mimetypes.guess_type(name or "")[0], name)
-
-
-def _read(content: Any) -> bytes | None:
-    """Return the bytes that the SDK is about to send of a file, or `None` where only the SDK may read it."""
-    if isinstance(content, bytes | bytearray | memoryview):
-        return bytes(content)
-    # A pipe could be read only once.
-    if not (hasattr(content, "seekable") and content.seekable()):
-        return None
-    position = content.tell()
-    try:
-        if isinstance(content, io.TextIOBase):
-            # The SDK reads a text from where it stands.
-            return content.read().encode(content.encoding or "utf-8")
-        # The HTTP client rewinds everything else.
-        content.seek(0)
-        return content.read()
-    finally:
-        content.seek(position)
 
 
 TRANSCRIPTIONS = {

@@ -13,9 +13,10 @@ from ..errors import tool_error_text
 from ..faults import guarded
 from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
 from ..payloads import Loggable, LoggableFields, only_dicts, parse_arguments, to_loggable, without_none
+from .agent_names import agent_name_of, learn_from_handoff
 from .conversation_stream import ConversationAccumulator, StreamedEntry
 from .model_calls import with_llm_spans
-from .reading import error_text, from_loggable, request_metadata, unix_time, with_stream
+from .reading import error_text, from_loggable, parameters_of, request_metadata, unix_time, with_stream
 from .shapes import shape_entries
 from .usage import usage_metrics
 
@@ -29,6 +30,8 @@ def read_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `start`, `append` or `restart` log."""
     metadata = request_metadata(arguments, {"inputs"})
     inputs = shape_entries(to_loggable(arguments.get("inputs")))
+    for entry in only_dicts(inputs):
+        learn_from_handoff(entry)
     return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
 
 
@@ -40,6 +43,8 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
     usage = response.get("usage")
     model: Loggable = None
     children: list[Child] = []
+    for entry in only_dicts(outputs):
+        learn_from_handoff(entry)
     for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
         if isinstance(entry, dict):
             model = model or entry.get("model")
@@ -72,6 +77,7 @@ def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Ch
 
 @guarded(fallback=None)
 def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
+    learn_from_handoff(entry.fields)
     # The response, which is read when the stream ends, has the same entry.
     child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id)._replace(arrival=entry.arrival)
     return child
@@ -79,7 +85,7 @@ def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
 
 def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `get`, `list`, `delete`, `get_history` or `get_messages` log."""
-    parameters = without_none({name: to_loggable(value, name) for name, value in arguments.items()})
+    parameters = parameters_of(arguments)
     metadata = {"provider": "mistral", "conversation_id": parameters.get("conversation_id")}
     return Request(parameters or None, without_none(metadata))
 
@@ -88,6 +94,8 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
     shaped = {name: shape_entries(response[name]) for name in ("entries", "messages") if name in response}
+    for entry in only_dicts(shaped.get("entries")):
+        learn_from_handoff(entry)
     metadata = {name: response.get(name) for name in ("object", "model", "agent_id")}
     return Outcome({**response, **shaped}, without_none(metadata))
 
@@ -116,6 +124,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
         "tool_call_id": entry.get("id"),
         "tool_index": index,
         "agent_id": entry.get("agent_id"),
+        "agent_name": agent_name_of(entry.get("agent_id")),
         "model": entry.get("model"),
     }
     name = f"tool: {metadata['tool_name']}"
@@ -123,7 +132,7 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
     if kind == "agent.handoff":
         arguments = _agent(entry, "previous")
         output = _agent(entry, "next")
-        metadata["tool_name"] = entry.get("next_agent_name") or entry.get("next_agent_id")
+        metadata["tool_name"] = (output or {}).get("agent_name") or entry.get("next_agent_id")
         # A stream may break off before it names the agent.
         name = f"handoff: {metadata['tool_name']}" if metadata["tool_name"] else "handoff"
     else:
@@ -153,9 +162,11 @@ def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolC
     return None
 
 
-def _agent(entry: Mapping[str, Loggable], side: str) -> Loggable:
+def _agent(entry: Mapping[str, Loggable], side: str) -> dict[str, Loggable] | None:
     """Return one side of a handoff."""
-    return without_none({name: entry.get(f"{side}_{name}") for name in ("agent_id", "agent_name")}) or None
+    agent_id = entry.get(f"{side}_agent_id")
+    name = entry.get(f"{side}_agent_name") or agent_name_of(agent_id)
+    return without_none({"agent_id": agent_id, "agent_name": name}) or None
 
 
 OPERATIONS = {

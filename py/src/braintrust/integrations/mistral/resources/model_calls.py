@@ -9,7 +9,7 @@
 import bisect
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from braintrust.logger import BaseAttachment
@@ -18,6 +18,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..faults import guarded
 from ..operations import Arrival, Child, LiveReader, Outcome, Readers, Request, ResponseReader
 from ..payloads import Loggable, without_none
+from .agent_names import agent_name_of, learn_from_handoff
 from .chat_format import (
     REQUESTED,
     WRITTEN,
@@ -157,7 +158,6 @@ class CallsSoFar:
         conversation = self._before.with_request(request)
         self._allowed = _count_allowed(request)
         self._inputs = _Inputs(conversation, len(self._before.messages()))
-        self._names = _agent_names(conversation)
         self._known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
         self._conversation = conversation
         return conversation
@@ -165,7 +165,7 @@ class CallsSoFar:
     def _agent(self, call: Sequence[Entry]) -> dict[str, Loggable]:
         """Return the model, the agent and its name, as far as they are known yet."""
         agent = {name: _first_given(name, call) or value for name, value in self._known.items()}
-        return {**agent, "agent_name": self._names.get(agent["agent_id"])}
+        return {**agent, "agent_name": agent_name_of(agent["agent_id"])}
 
     def _close(self, index: int | None, group: Sequence[Entry]) -> None:
         """Know what the calls after this one have seen."""
@@ -173,7 +173,7 @@ class CallsSoFar:
         self._start += len(group)
         self._allowed -= index is None
         for entry in group:
-            self._names.update(_names_in(entry))
+            learn_from_handoff(entry)
         agent = {name: value for name, value in self._agent(group).items() if name in self._known}
         is_handoff = entry_type(group[-1]) == "agent.handoff"
         self._known = {"model": None, "agent_id": group[-1].get("next_agent_id")} if is_handoff else agent
@@ -235,7 +235,6 @@ def _agents(calls: Sequence[Sequence[Entry]], conversation: Conversation) -> lis
 
     Not every entry names them: up to a handoff they are the same, and the next agent's after it.
     """
-    names = _agent_names(conversation, calls)
     known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
     agents: list[dict[str, Loggable]] = []
     while len(agents) < len(calls):
@@ -248,7 +247,7 @@ def _agents(calls: Sequence[Sequence[Entry]], conversation: Conversation) -> lis
         }
         for call in stretch:
             agent = {name: _first_given(name, call) or value for name, value in known.items()}
-            agents.append({**agent, "agent_name": names.get(agent["agent_id"])})
+            agents.append({**agent, "agent_name": agent_name_of(agent["agent_id"])})
         known = {"agent_id": handoff.get("next_agent_id")}
     return agents
 
@@ -259,21 +258,6 @@ def _until_handoff(calls: Sequence[Sequence[Entry]]) -> tuple[Sequence[Sequence[
         if entry_type(call[-1]) == "agent.handoff":
             return calls[:number], call[-1]
     return calls, {}
-
-
-def _agent_names(conversation: Conversation, calls: Sequence[Sequence[Entry]] = ()) -> dict[Loggable, Loggable]:
-    """Return the names of agents by their ids; only handoffs have them."""
-    names: dict[Loggable, Loggable] = {None: None}
-    for entry in itertools.chain(*(turn.entries for turn in conversation.turns), *calls):
-        names.update(_names_in(entry))
-    return names
-
-
-def _names_in(handoff: Entry) -> Iterator[tuple[Loggable, Loggable]]:
-    for side in ("previous", "next"):
-        agent_id, name = handoff.get(f"{side}_agent_id"), handoff.get(f"{side}_agent_name")
-        if isinstance(agent_id, str) and name is not None:
-            yield agent_id, name
 
 
 def _first_given(name: str, *calls: Sequence[Entry]) -> Loggable:

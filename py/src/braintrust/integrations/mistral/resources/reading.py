@@ -2,12 +2,14 @@
 
 import datetime
 import functools
+import io
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 from ..errors import api_error_text
 from ..operations import Outcome, Request, RequestReader, ResponseReader
 from ..payloads import Loggable, is_given, to_loggable, without_none
+from .agent_names import agent_name_of
 from .shapes import shape_parameter
 
 
@@ -25,9 +27,21 @@ def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseRea
         fields = to_loggable(response)
         if not isinstance(fields, dict) and "usage" in getattr(response, "__dict__", {}):
             fields = to_loggable(vars(response))
-        return with_requested_model(read(fields), request) if isinstance(fields, dict) else Outcome(output=fields)
+        if not isinstance(fields, dict):
+            return Outcome(output=fields)
+        return with_learned_name(with_requested_model(read(fields), request), request)
 
     return read_any
+
+
+def with_learned_name(outcome: Outcome, request: Request) -> Outcome:
+    """Return the outcome with the name of its agent, where the response or another call told it since the request."""
+    metadata = outcome.metadata or {}
+    agent_id = metadata.get("agent_id", request.metadata.get("agent_id"))
+    name = agent_name_of(agent_id)
+    if name is None or name == request.metadata.get("agent_name"):
+        return outcome
+    return outcome._replace(metadata={**metadata, "agent_name": name})
 
 
 def with_requested_model(outcome: Outcome, request: Request) -> Outcome:
@@ -75,7 +89,19 @@ def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[st
         if name not in content and is_given(value):
             parameter = shape_parameter(name, to_loggable(value, name))
             metadata["request_metadata" if name == "metadata" else name] = parameter
-    return without_none(metadata)
+    return with_agent_name(without_none(metadata))
+
+
+def with_agent_name(metadata: dict[str, Loggable]) -> dict[str, Loggable]:
+    """Return metadata with the name of the agent whose id it has, if that is known."""
+    name = agent_name_of(metadata.get("agent_id"))
+    return metadata if name is None else {**metadata, "agent_name": name}
+
+
+def parameters_of(values: Mapping[str, Any]) -> dict[str, Loggable]:
+    """Return the arguments of a call that were given, or the fields of what it returned, made plain."""
+    given = {name: value for name, value in values.items() if is_given(value)}
+    return without_none({name: shape_parameter(name, to_loggable(value, name)) for name, value in given.items()})
 
 
 def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
@@ -109,3 +135,22 @@ def unix_time(timestamp: Loggable) -> float | None:
     except ValueError:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def readable_bytes(content: Any) -> bytes | None:
+    """Return the bytes that the SDK is about to send of a file, or `None` where only the SDK may read it."""
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content)
+    # A pipe could be read only once.
+    if not (hasattr(content, "seekable") and content.seekable()):
+        return None
+    position = content.tell()
+    try:
+        if isinstance(content, io.TextIOBase):
+            # The SDK reads a text from where it stands.
+            return content.read().encode(content.encoding or "utf-8")
+        # The HTTP client rewinds everything else.
+        content.seek(0)
+        return content.read()
+    finally:
+        content.seek(position)

@@ -5,26 +5,19 @@ import contextvars
 import dataclasses
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import wrapt
 from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import tool_error_text
 from ..faults import guarded, report_fault
 from ..operations import Child, Outcome, Request
-from ..patching import MethodPatcher
+from ..patching import MethodPatcher, ObjectProxy
 from ..payloads import parse_arguments, to_loggable, without_none
 from ..tracing.arguments import own_arguments
 from ..tracing.run_state import RunState, current_run
 from ..tracing.spans import CallSpan
 
-
-if TYPE_CHECKING:
-    # Generic in its stubs only.
-    ObjectProxy = wrapt.ObjectProxy[Any]
-else:
-    ObjectProxy = wrapt.ObjectProxy
 
 _FAILURE = "Error while executing "
 

@@ -9,15 +9,15 @@ from braintrust.span_types import SpanTypeAttribute
 from ..bounded import BoundedMap, size_of
 from ..faults import guarded
 from ..operations import Child, Outcome, Request, ToolCallKey
-from ..patching import Wrapper, is_traced_outside
+from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from ..payloads import Loggable, to_loggable, without_none
-from ..resources.reading import request_metadata, with_requested_model
+from ..resources.reading import request_metadata, with_agent_name, with_learned_name, with_requested_model
 from ..resources.shapes import shape_entries
 from ..tracing.arguments import own_arguments, pop_prompt
 from ..tracing.run_state import RunState
 from ..tracing.spans import CallSpan, is_tracing
 from ..tracing.streams import StreamLifecycle
-from .functions import FunctionsPatcher, ObjectProxy, function_child, inside
+from .functions import FunctionsPatcher, function_child, inside
 
 
 _APPROVALS = {"DeferredToolCallConfirmation": "approved", "DeferredToolCallRejection": "denied"}
@@ -36,7 +36,7 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
         **without_none({name: to_loggable(getattr(context, name, None)) for name in _CONTEXT_FIELDS}),
         "stream": stream,
     }
-    return Request(shape_entries(to_loggable(arguments.get("inputs"))), metadata)
+    return Request(shape_entries(to_loggable(arguments.get("inputs"))), with_agent_name(metadata))
 
 
 def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
@@ -56,7 +56,7 @@ def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
             usage[name] = usage.get(name, 0) + count
     about_run: dict[str, Loggable] = {"request_count": len(turns), **({"usage": {**usage}} if usage else {})}
     outcome = Outcome(output, {**metadata, **about_run}, error=turns[-1].error if turns else None)
-    return with_requested_model(outcome, request)
+    return with_learned_name(with_requested_model(outcome, request), request)
 
 
 def _usage(turn: Outcome) -> Iterator[tuple[str, float]]:

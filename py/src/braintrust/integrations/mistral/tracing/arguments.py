@@ -23,9 +23,12 @@ def own_arguments(
     """
     function = getattr(method, "__func__", None)
     parameters = _parameters(method, False) if function is None else _parameters(function, True)
+    if positional:
+        by_position = [name for name, is_positional in (parameters or {}).items() if is_positional]
+        named = {**dict(zip(by_position, positional, strict=False)), **named}
     return {
         name: value
-        for name, value in {**dict(zip(parameters or (), positional, strict=False)), **named}.items()
+        for name, value in named.items()
         if name not in _TRANSPORT_SETTINGS and (parameters is None or name in parameters)
     }
 
@@ -47,11 +50,14 @@ def _prompt(span_info: Any) -> Loggable:
 
 
 # By function, and only as long as that is there: an application may decorate a method anew for each request.
-_known_parameters: weakref.WeakKeyDictionary[Callable[..., Any], dict[str, None] | None] = weakref.WeakKeyDictionary()
+_known_parameters: weakref.WeakKeyDictionary[Callable[..., Any], dict[str, bool] | None] = weakref.WeakKeyDictionary()
 
 
-def _parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, None] | None:
-    """Return the names of a function's parameters in order, the instance aside, or `None` where it takes any."""
+def _parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, bool] | None:
+    """Return the names of a function's parameters in order, the instance aside, and whether each may be positional.
+
+    `None` where it takes any.
+    """
     try:
         return _known_parameters[function]
     except (KeyError, TypeError):
@@ -61,9 +67,9 @@ def _parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, None]
     return parameters
 
 
-def _read_parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, None] | None:
+def _read_parameters(function: Callable[..., Any], is_bound: bool) -> dict[str, bool] | None:
     parameters = list(inspect.signature(function).parameters.values())[is_bound:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return None
     # Looked into for every argument of every call.
-    return dict.fromkeys(parameter.name for parameter in parameters)
+    return {parameter.name: parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters}

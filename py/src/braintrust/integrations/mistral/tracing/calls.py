@@ -1,13 +1,14 @@
 """The traced call, sync and async."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from ..faults import guarded
 from ..operations import Accumulator, LiveAccumulator, Operation, Outcome, Readers, Request
-from ..patching import Wrapper, is_traced_outside
+from ..patching import Wrapper, as_one_call, is_traced_outside
 from ..payloads import Loggable
+from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
 from .progress import StreamProgress
@@ -27,11 +28,15 @@ def traced(operation: Operation) -> Wrapper:
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return wrapped(*args, **kwargs)
         try:
-            result = wrapped(*args, **kwargs)
+            if operation.calls_others:
+                with as_one_call(instance):
+                    result = wrapped(*args, **kwargs)
+            else:
+                result = wrapped(*args, **kwargs)
         except BaseException as error:
             traced_call.failed(error)
             raise
@@ -46,11 +51,15 @@ def traced_async(operation: Operation) -> Wrapper:
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, kwargs, prompt)
+        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
             return await wrapped(*args, **kwargs)
         try:
-            result = await wrapped(*args, **kwargs)
+            if operation.calls_others:
+                with as_one_call(instance):
+                    result = await wrapped(*args, **kwargs)
+            else:
+                result = await wrapped(*args, **kwargs)
         except BaseException as error:
             traced_call.failed(error)
             raise
@@ -79,59 +88,65 @@ def llm_spans_enabled(resource: Any) -> bool:
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_operation", "_read", "_readers", "_request", "_run_request", "_span")
+    __slots__ = ("_operation", "_read", "_readers", "_request", "_run_request", "span")
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._operation = operation
         self._readers = _readers(operation, resource, request) or Readers(operation.response, operation.live)
-        run = current_run.get()
+        # What a run asks of its agent is no request of the model.
+        run = current_run.get() if operation.with_llm_spans is not None else None
         self._run_request = None if run is None else run.begin(self._readers.response)
         self._read = self._readers.response if self._run_request is None else self._run_request.read
         self._request = request
-        self._span = CallSpan(operation.span_name, operation.span_type, request)
+        self.span = CallSpan(operation.span_name, operation.span_type, request)
         if self._run_request is not None:
-            self._run_request.span = self._span
+            self._run_request.span = self.span
 
     @classmethod
     @guarded(fallback=None)
-    def begin(
+    def begin(  # noqa: PLR0917
         cls,
         operation: Operation,
         resource: Any,
         method: Callable[..., Any],
+        positional: Sequence[Any],
         arguments: Mapping[str, Any],
         prompt: Loggable,
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
         if is_traced_outside(resource) or not is_tracing():
             return None
-        return cls(operation, resource, _read_request(operation, method, arguments).built_from(prompt))
+        request = _read_request(operation, method, positional, arguments).built_from(prompt)
+        provider = provider_of(type(resource))
+        if provider != MISTRAL.name:
+            request = request.sent_to(provider, _deployment_host(resource, arguments.get("server_url")))
+        return cls(operation, resource, request)
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
-        self._span.close(Outcome, error=error)
+        self.span.close(Outcome, error=error)
 
     @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
         """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
-        parsing.answered(self._span)
+        parsing.answered(self.span)
         try:
             make_accumulator = self._operation.accumulator
             if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):
                 return self._stream(make_accumulator, result)
         except Exception:
             # A stream that was not read is no response.
-            self._span.close(Outcome)
+            self.span.close(Outcome)
             raise
-        return self._span.close(lambda: self._read(result, self._request))
+        return self.span.close(lambda: self._read(result, self._request))
 
     def _stream(self, make_accumulator: Callable[[], Accumulator], stream: Any) -> Any:
         accumulator = make_accumulator()
         if self._run_request is not None:
             self._run_request.follow(accumulator, self._request)
         self._have_logged(accumulator)
-        return traced_stream(stream, StreamLifecycle(self._read, self._request, self._span, accumulator))
+        return traced_stream(stream, StreamLifecycle(self._read, self._request, self.span, accumulator))
 
     @guarded(fallback=None)
     def _have_logged(self, accumulator: Accumulator) -> None:
@@ -143,12 +158,17 @@ class TracedCall:
         if self._run_request is not None:
             read_over = self._run_request.reading_over(read_over)
         live.is_followed = self._readers.is_following
-        live.on_progress = StreamProgress(self._span, read_over, self._operation.response, self._request).progressed
+        live.on_progress = StreamProgress(self.span, read_over, self._operation.response, self._request).progressed
 
 
 @guarded(fallback=Request())
-def _read_request(operation: Operation, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Request:
-    return operation.request(own_arguments(method, arguments))
+def _read_request(
+    operation: Operation, method: Callable[..., Any], positional: Sequence[Any], arguments: Mapping[str, Any]
+) -> Request:
+    return operation.request(own_arguments(method, arguments, positional))
+
+
+_deployment_host = guarded(fallback=None)(deployment_host)
 
 
 @guarded(fallback=None)

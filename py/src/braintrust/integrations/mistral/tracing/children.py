@@ -114,24 +114,9 @@ class Children:
         self._start_span(child, start, end)
 
     def _start_span(self, child: Child, start: float, end: float) -> Span:
-        # One record: a child is over when it is logged.
         is_model_call = child.span_type is SpanTypeAttribute.LLM
         place = None if is_model_call or child.child_index is None else self._places.pop(child.child_index, None)
-        span = self.parent.start_span(
-            name=child.name,
-            type=child.span_type,
-            start_time=start,
-            input=child.input,
-            output=child.output,
-            metadata=child.metadata,
-            metrics={**child.metrics, "end": end},
-            error=child.error,
-            internal=PROVENANCE,
-            propagated_event=None if place is None else _at_place(self.parent, place),
-        )
-        if child.pending_key is not None:
-            pending_tool_calls.set(child.pending_key, PendingToolCall(span, start))
-        return span
+        return log_span(self.parent, child, start, end, place)
 
     def _keep_places_before(self, child: Child) -> None:
         """Have the entries before a child that are still to come stand before it, as they do unstreamed."""
@@ -142,6 +127,28 @@ class Children:
             if place is not None:
                 self._places[index] = place
         self._next_index = max(self._next_index, child.child_index + 1)
+
+
+def log_span(parent: Span, child: Child, start: float, end: float, place: int | None = None) -> Span:
+    """Log a child with those below it, and return its span; it stands at this place among others, if that is given."""
+    # One record: a child is over when it is logged.
+    span = parent.start_span(
+        name=child.name,
+        type=child.span_type,
+        start_time=start,
+        input=child.input,
+        output=child.output,
+        metadata=child.metadata,
+        metrics={**child.metrics, "end": end},
+        error=child.error,
+        internal=PROVENANCE,
+        propagated_event=None if place is None else _at_place(parent, place),
+    )
+    for below in child.children:
+        log_span(span, below, start, end)
+    if child.pending_key is not None:
+        pending_tool_calls.set(child.pending_key, PendingToolCall(span, start))
+    return span
 
 
 def _key(child: Child) -> Hashable:

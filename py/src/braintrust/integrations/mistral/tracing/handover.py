@@ -11,6 +11,7 @@ a forked process needs its own.
 
 import _thread
 import atexit
+import functools
 import gc
 import os
 import threading
@@ -38,15 +39,26 @@ class Endable(Protocol):
         ...
 
 
+class _Collection(set[str]):
+    """What is told of a collection by its collector: something while that runs, and else nothing.
+
+    None of it is Python's own code: a handler of a signal could run there, and what that raised would be lost.
+    """
+
+    start: Any = property(fset=set.update)
+    stop: Any = property(fset=set.difference_update)
+
+
 _MOST_SECONDS_TO_WAIT = 5.0
+
+_collection = _Collection()
 
 _handed_over: deque[Callable[[], object]] = deque()
 # Held while a thread ends what was handed over; by process, as a fork may leave a copy that nobody releases.
 _working: dict[int, Any] = {}
 _open: dict[int, "weakref.ref[Endable]"] = {}
-# The thread that ends what was handed over, and the one whose collector is running.
+# The thread that ends what was handed over.
 _worker: int | None = None
-_collecting: int | None = None
 _is_prepared = False
 _ends_at_exit = False
 
@@ -57,7 +69,7 @@ def prepare() -> None:
     if _is_prepared:
         return
     _is_prepared = True
-    gc.callbacks.append(_note_collection)
+    gc.callbacks.append(functools.partial(setattr, _collection))
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_open.clear)
     for name in ("_HTTPBackgroundLogger", "_MemoryBackgroundLogger"):
@@ -66,15 +78,16 @@ def prepare() -> None:
             wrapt.wrap_function_wrapper(logger, "flush", _flush)
 
 
-def is_in_collector() -> bool:
-    """Tell whether this runs in a garbage collector."""
-    return _collecting is not None and _collecting == _thread.get_ident()
+@guarded(fallback=True)
+def may_open() -> bool:
+    """Tell whether a span may be opened now: not in a collector that runs inside the lock of the log queue."""
+    return not (_collection and _log_queue_is_locked())
 
 
 @guarded(fallback=True)
 def may_log() -> bool:
     """Tell whether this thread may log now: not in a collector, nor where it could hold the lock of the log queue."""
-    return not is_in_collector() and not _log_queue_is_locked()
+    return not _collection and not _log_queue_is_locked()
 
 
 def hand_over(end: Callable[[], object]) -> None:
@@ -175,16 +188,11 @@ def _finish() -> None:
     _end_handed_over()
     lock = _working.get(os.getpid())
     # A thread may be about to log what it took before; a logger that does not batch flushes in that thread itself.
-    if lock is None or _worker in (None, _thread.get_ident()) or is_in_collector():
+    if lock is None or _worker in (None, _thread.get_ident()) or not may_open():
         return
     # Bounded, as a flush must not hang.
     if lock.acquire(timeout=_MOST_SECONDS_TO_WAIT):
         lock.release()
-
-
-def _note_collection(phase: str, _: object) -> None:
-    global _collecting  # noqa: PLW0603
-    _collecting = _thread.get_ident() if phase == "start" else None
 
 
 def _log_queue_is_locked() -> bool:

@@ -39,8 +39,8 @@ class StreamProgress:
     @guarded(fallback=None)
     def progressed(self, accumulator: Any) -> None:
         """Log what is new of an accumulator: an entry is over, say, or more text has arrived."""
-        # What is collected may hold the lock of the log queue. What is over stays with the accumulator.
-        if handover.is_in_collector():
+        # A collector may run inside the lock of the log queue. What is over stays with the accumulator.
+        if not handover.may_open():
             return
         for child in self._read_over(accumulator, self._request):
             self._span.log_child(child, accumulator.first_output)

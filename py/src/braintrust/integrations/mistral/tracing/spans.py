@@ -1,6 +1,7 @@
 """Opening, closing and nesting spans."""
 
 import asyncio
+import contextvars
 import functools
 import os
 import threading
@@ -13,10 +14,10 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import error_text_of
 from ..faults import guarded, report_fault
-from ..operations import Child, Outcome, Request
+from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable
 from . import handover
-from .children import PROVENANCE, Children
+from .children import PROVENANCE, Children, log_span
 from .counting import framework_that_counts, without_count
 from .pending import update_tool_call
 
@@ -25,12 +26,16 @@ from .pending import update_tool_call
 _CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
 
 
+silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", default=False)
+"""Whether calls made now are part of one that has a span, which says all there is to say of them."""
+
+
 def is_tracing() -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
-    if handover.is_in_collector() and not handover.may_log():
+    if silenced.get() or not handover.may_open():
         return False
     return get_span_parent_object() is not NOOP_SPAN
 
@@ -94,6 +99,15 @@ class CallSpan:
         if self._process == os.getpid():
             now = self._time_of_day(time.monotonic())
             self._children.log(child, now, self._seconds_to(first_output))
+
+    @guarded(fallback=None)
+    def log_result(self, result: Child) -> None:
+        """Log a child that happened at times of its own, whenever that was; else when it was seen here, else now."""
+        now = time.monotonic()
+        seen = result.arrival or Arrival(now, now)
+        end = self._time_of_day(seen.last or now) if result.end is None else result.end
+        start = min(self._time_of_day(seen.first), end) if result.start is None else result.start
+        log_span(self._span, result, start, end)
 
     @guarded(fallback=None)
     def log_children(self, children: Sequence[Child]) -> None:
@@ -161,6 +175,8 @@ class CallSpan:
             seconds = self._seconds_to(first_output)
             if outcome.children:
                 self._children.log_rest(outcome.children, end, seconds)
+            for result in outcome.results:
+                self.log_result(result)
             is_logged = self._log(outcome, end, error, seconds)
         finally:
             # An interrupt goes on to the caller, but not without the end of the span.

@@ -1,0 +1,27 @@
+"""The names of agents, as far as this process has seen them: most calls and entries name an agent by its id alone."""
+
+from collections.abc import Mapping
+
+from ..bounded import BoundedMap
+from ..payloads import Loggable
+
+
+agent_names: BoundedMap[str, str] = BoundedMap(most_entries=1024)
+"""The names by the ids, those that were seen last."""
+
+
+def learn_agent_name(agent_id: Loggable, name: Loggable) -> None:
+    """Know the name of an agent from now on."""
+    if isinstance(agent_id, str) and isinstance(name, str) and name:
+        agent_names.set(agent_id, name)
+
+
+def learn_from_handoff(entry: Mapping[str, Loggable]) -> None:
+    """Know the names of the two agents of a handoff."""
+    for side in ("previous", "next"):
+        learn_agent_name(entry.get(f"{side}_agent_id"), entry.get(f"{side}_agent_name"))
+
+
+def agent_name_of(agent_id: Loggable) -> str | None:
+    """Return the name of an agent, if any call or entry has told it; nobody is asked for it."""
+    return agent_names.get(agent_id) if isinstance(agent_id, str) else None

@@ -1,0 +1,36 @@
+from typing import Any
+
+import pytest
+
+from braintrust_mistral.local import LocalMistral
+from tests.helpers.clouds import CLOUDS
+from tests.local.conftest import jsonpath_warns
+
+
+pytestmark = jsonpath_warns
+
+MESSAGES: Any = [{"role": "user", "content": "Where does Lisbon lie?"}]
+
+
+@pytest.fixture
+def clouds(service: LocalMistral) -> dict[str, Any]:
+    return {name: cloud.make(server_url=service.url) for name, cloud in CLOUDS.items()}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_cloud_completes_chats(clouds: dict[str, Any], cloud: str) -> None:
+    client = clouds[cloud]
+    answer = client.chat.complete(model="parallel-functions", messages=MESSAGES)
+    assert len(answer.choices[0].message.tool_calls) > 1
+    events = list(client.chat.stream(model="plain", messages=MESSAGES))
+    assert events[-1].data.choices[0].finish_reason == "stop"
+
+
+def test_google_cloud_fills_in_the_middle(clouds: dict[str, Any]) -> None:
+    assert clouds["vertex"].fim.complete(model="codestral-2501", prompt="def fare(").choices[0].message.content
+    assert len(list(clouds["vertex"].fim.stream(model="codestral-2501", prompt="def fare("))) > 1
+
+
+def test_azure_reads_documents(clouds: dict[str, Any]) -> None:
+    document = {"type": "document_url", "document_url": "https://example.com/fares.pdf"}
+    assert clouds["azure"].ocr.process(model="mistral-ocr-latest", document=document).pages
