@@ -69,7 +69,7 @@ def _fresh_start() -> Iterator[None]:
     before = dict(handover._open), faults._reported
     faults._reported = set()
     handover._open.clear()
-    held = (pending.early_updates, pending.pending_tool_calls, runs.deferred_calls, jobs_by_file, known_requests)
+    held = (pending.pending_tool_calls, runs.deferred_calls, jobs_by_file, known_requests)
     for waiting in held:
         waiting._entries.clear()
     try:

@@ -49,9 +49,9 @@ def converse(here: Services, agent_id: str) -> Any:
 
 
 def converse_streamed(here: Services, agent_id: str) -> Any:
-    """Have the same conversation, streamed; returns the root of the trace."""
+    """Have the same conversation, streamed, and draw its trace as it grows; returns the root."""
     conversations = here.client.beta.conversations
-    with braintrust.start_span(name="the same, streamed") as root:
+    with braintrust.start_span(name="the same, streamed") as root, here.watch(root):
         stream = conversations.start_stream(agent_id=agent_id, inputs=QUESTION)
         conversation_id, calls = read_stream(stream)
         while calls:

@@ -14,7 +14,7 @@ import braintrust
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from braintrust_mistral.local.braintrust.traces import Trace, described
-from braintrust_mistral.local.drawing.picture import show_trace
+from braintrust_mistral.local.drawing.picture import growing_trace, show_trace
 from braintrust_mistral.local.mistral.answers import Json
 
 
@@ -79,8 +79,16 @@ class Services(NamedTuple):
     def trace(self, root: Any) -> list[Json]:
         """Return the spans of the trace with this root, once they have arrived; none where Braintrust is real."""
         braintrust.flush()  # type: ignore[no-untyped-call]
+        return self.arrived(root)
+
+    def arrived(self, root: Any) -> list[Json]:
+        """Return those of them that have arrived by now."""
         spans = [] if self.braintrust is None else self.braintrust.spans()
         return [span for span in spans if span["root_span_id"] == root.root_span_id]
+
+    def watch(self, root: Any) -> contextlib.AbstractContextManager[None]:
+        """Draw the trace with this root while it grows, in a terminal and where Braintrust is local."""
+        return growing_trace(lambda: self.arrived(root))
 
     def show(self, root: Any) -> None:
         """Draw the trace with this root, or print its link."""

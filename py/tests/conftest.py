@@ -24,7 +24,7 @@ from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
 from braintrust.integrations.mistral.resources.agent_names import agent_names
 from braintrust.integrations.mistral.tracing import handover
-from braintrust.integrations.mistral.tracing.pending import early_updates, pending_tool_calls
+from braintrust.integrations.mistral.tracing.pending import pending_tool_calls
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
 
@@ -93,9 +93,14 @@ class LoggedSpans:
         return len(self._memory.logs)
 
     @property
+    def so_far(self) -> list[dict[str, Any]]:
+        """The log records since the last `pop`, as they are."""
+        return [record.get() for record in self._memory.logs]
+
+    @property
     def ends(self) -> Counter[str]:
         """How often each span was ended since the last `pop`, by its id."""
-        rows = [record.get() for record in self._memory.logs]
+        rows = self.so_far
         ends = Counter({row["span_id"]: 0 for row in rows})
         ends.update(row["span_id"] for row in rows if "end" in row.get("metrics", {}))
         return ends
@@ -128,7 +133,6 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoggedSpans]:
     # What a test before has left.
     wait_for_abandoned_streams()
     pending_tool_calls.clear()
-    early_updates.clear()
     handover._open.clear()
     logged = LoggedSpans()
     project = OrgProjectMetadata(org_id="org", project=ObjectMetadata(id="project", name="project", full_info={}))

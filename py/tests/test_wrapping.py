@@ -14,7 +14,6 @@ import wrapt
 from braintrust.integrations.mistral import MistralIntegration, wrap_mistral
 from braintrust.integrations.mistral.resources.conversation_stream import ConversationAccumulator
 from braintrust.integrations.mistral.tracing.arguments import own_arguments
-from braintrust.integrations.mistral.tracing.pending import early_updates
 
 from tests.conftest import LoggedSpans, MakeClient, Mistral, wait_for_abandoned_streams
 from tests.helpers.runs import context_of
@@ -301,22 +300,6 @@ def test_nothing_keeps_a_client_whose_method_was_decorated() -> None:
     gone = decorated()
     gc.collect()
     assert gone() is None
-
-
-def test_results_that_come_early_are_bounded_in_bytes(spans: LoggedSpans, make_client: MakeClient) -> None:
-    response = {"object": "conversation.response", "conversation_id": "conv_1", "outputs": [], "usage": {}}
-
-    def handle(request: Any) -> Any:
-        return answer_stream(HELLO) if b'"stream":true' in request.content.replace(b" ", b"") else answer(response)
-
-    conversations = make_client(handle).beta.conversations
-    with conversations.start_stream(inputs="Bread?", model="m"):
-        for number in range(20):
-            result = {"type": "function.result", "tool_call_id": f"call_{number}", "result": "x" * 1_000_000}
-            conversations.append(conversation_id="conv_9", inputs=[result])
-        held = [update.update.output for key in range(20) if (update := early_updates.get(("conv_9", f"call_{key}")))]
-    assert 0 < sum(map(len, held)) <= 4 * 1024 * 1024
-    spans.pop()
 
 
 def test_a_clock_that_is_set_back_shortens_no_call(

@@ -1,6 +1,11 @@
 """The pictures of traces: what the README shows."""
 
+import contextlib
+import os
+import pty
 import re
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -141,3 +146,50 @@ def test_whatever_a_trace_holds_is_drawn_within_the_terminal_and_commands_it_not
     assert max(map(cell_len, lines)) <= width
     totals = totals_of(spans)
     assert (totals.spans, totals.tokens >= 0) == (len(spans), True)
+
+
+GROWING = """
+import time
+from braintrust_mistral.local.drawing.picture import growing_trace
+from tests.local.test_local_picture import TRACE
+
+asked = []
+
+def arrived():
+    asked.append(None)
+    return [{**TRACE[0], "metrics": {"start": 0.0}}, *TRACE[1 : len(asked)]]
+
+with growing_trace(arrived):
+    while len(asked) < 4 and {is_watched}:
+        time.sleep(0.05)
+print("over", len(asked) > 0)
+"""
+
+
+def printed(is_terminal: bool) -> str:
+    """Return what a program prints that draws a growing trace, to a terminal or into a pipe."""
+    ours, its = pty.openpty() if is_terminal else os.pipe()
+    code = GROWING.replace("{is_watched}", str(is_terminal))
+    folder = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    with subprocess.Popen(command, stdout=its, cwd=folder, env=environment) as process:
+        os.close(its)
+        output = b""
+        # A terminal that nobody writes to any more is an error on Linux, and an end elsewhere.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 65_536):
+                output += part
+    os.close(ours)
+    assert process.returncode == 0
+    return output.decode()
+
+
+def test_a_trace_grows_in_a_terminal() -> None:
+    screen = printed(is_terminal=True)
+    assert screen.index("a <conversation>") < screen.index("search") < screen.index("book")
+    assert "over True" in screen
+
+
+def test_a_trace_does_not_grow_in_a_pipe() -> None:
+    assert printed(is_terminal=False) == "over False\n"

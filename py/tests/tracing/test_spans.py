@@ -6,8 +6,9 @@ from typing import Any, NoReturn
 import pytest
 from braintrust.integrations.mistral.bounded import BoundedMap
 from braintrust.integrations.mistral.operations import Arrival, Child, Outcome, Request, ToolCallKey
-from braintrust.integrations.mistral.tracing.pending import PendingToolCall, early_updates, pending_tool_calls
-from braintrust.integrations.mistral.tracing.spans import CallSpan, align
+from braintrust.integrations.mistral.tracing.alignment import align
+from braintrust.integrations.mistral.tracing.pending import PendingToolCall, pending_tool_calls
+from braintrust.integrations.mistral.tracing.spans import CallSpan
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -447,15 +448,17 @@ def test_a_call_that_began_later_by_mistrals_clock_does_not_end_before(
     assert call["metrics"]["start"] <= call["metrics"]["end"]
 
 
-def test_what_is_sent_for_calls_of_other_processes_is_not_kept(spans: LoggedSpans, client: Mistral) -> None:
-    """Only while a stream is open might it be for a call that is still to come."""
-    appended(client, "conv1", result_of("call1", "3"))
-    assert len(early_updates) == 0
-    with client.beta.conversations.start_stream(inputs="conv2 call1", model="small"):
-        appended(client, "conv1", result_of("call2", "4"))
-        assert len(early_updates) == 1
-    assert len(early_updates) == 0
-    spans.pop()
+def test_a_result_finds_a_call_whose_stream_has_brought_nothing_else_yet(spans: LoggedSpans, client: Mistral) -> None:
+    """The application took it for whole when it had its arguments, and answers before it reads on."""
+    with client.beta.conversations.start_stream(inputs="conv1 call1", model="small") as stream:
+        for event in stream:
+            if event.event == "function.call.delta":
+                appended(client, "conv2", result_of("call1", "of another conversation"))
+                appended(client, "conv1", result_of("call1", "3"))
+                # Before the stream goes on.
+                assert "3" in [record.get("output") for record in spans.so_far]
+    (call,) = by_name(spans.pop())["add"]
+    assert (call["input"], call["output"]) == ({"a": 1}, "3")
 
 
 async def test_a_result_settles_its_call_whichever_form_of_append_brings_it(

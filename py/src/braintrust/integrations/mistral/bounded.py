@@ -1,7 +1,6 @@
 """A map that drops what is oldest, for what waits for something that may never come."""
 
 import sys
-import time
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from braintrust.logger import BaseAttachment
@@ -18,7 +17,6 @@ class _Entry(NamedTuple):
     # Python 3.10 has no generic named tuples.
     value: Any
     size: int
-    since: float
 
 
 class BoundedMap(Generic[K, V]):
@@ -31,22 +29,15 @@ class BoundedMap(Generic[K, V]):
     Args:
         most_entries: how many entries it holds.
         most_bytes: how many bytes they hold together, by the sizes that `set` is told.
-        most_seconds: how long an entry is held, at least until the next one comes.
     """
 
-    def __init__(
-        self, most_entries: int = 1024, *, most_bytes: int | None = None, most_seconds: float | None = None
-    ) -> None:
+    def __init__(self, most_entries: int = 1024, *, most_bytes: int | None = None) -> None:
         self._most_entries = most_entries
         self._most_bytes = most_bytes
-        self._most_seconds = most_seconds
         self._entries: dict[K, _Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def __contains__(self, key: K) -> bool:
-        return key in self._entries
 
     def get(self, key: K) -> V | None:
         """Return what is held under a key, and go on holding it."""
@@ -61,7 +52,7 @@ class BoundedMap(Generic[K, V]):
     def set(self, key: K, value: V, size: int = 0) -> None:
         """Hold a value of `size` bytes under a key, as the newest; one that is larger than all may be is not held."""
         self._entries.pop(key, None)
-        self._entries[key] = _Entry(value, size, time.monotonic())
+        self._entries[key] = _Entry(value, size)
         self._drop_oldest()
 
     def clear(self) -> None:
@@ -73,10 +64,9 @@ class BoundedMap(Generic[K, V]):
         entries = list(self._entries.items())
         excess = len(entries) - self._most_entries
         size = 0 if self._most_bytes is None else sum(entry.size for _, entry in entries)
-        oldest = 0.0 if self._most_seconds is None else time.monotonic() - self._most_seconds
         for key, entry in entries:
             too_large = self._most_bytes is not None and size > self._most_bytes
-            if excess <= 0 and not too_large and entry.since >= oldest:
+            if excess <= 0 and not too_large:
                 return
             self._entries.pop(key, None)
             excess -= 1

@@ -141,6 +141,26 @@ ResponseReader: TypeAlias = Callable[[Any, Request], Outcome]
 """Reads a response, the SDK's or an accumulator's, to a request."""
 
 
+class LiveAccumulator(Accumulator, Protocol):
+    """One that knows what of the response is over while its stream is open.
+
+    Attributes:
+        on_progress: called with the accumulator, if it is set, when an entry was over or 4 KB of text have arrived.
+        is_followed: whether it is called as well when a model has asked for something that is still to be done.
+    """
+
+    on_progress: "Callable[[LiveAccumulator], None] | None"
+    is_followed: bool
+
+    def end_call(self, key: ToolCallKey) -> None:
+        """Take the function call with this key, if that is arriving, for over: somebody has answered it."""
+        ...
+
+
+LiveReader: TypeAlias = Callable[[Any, Request], Sequence[Child]]
+"""Reads the children that are over from a `LiveAccumulator`, each once; to a request."""
+
+
 def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request) -> Outcome:
     """Return what a stream logs that has brought this much, its children with their arrivals."""
     outcome = read(accumulator.response(), request)
@@ -152,6 +172,18 @@ def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request
     return outcome._replace(children=children)
 
 
+class Readers(NamedTuple):
+    """What reads the response to one request, and of a stream what is over while that is open.
+
+    Attributes:
+        is_following: whether `live` also wants to know what a model has asked for as soon as it has.
+    """
+
+    response: ResponseReader
+    live: LiveReader | None = None
+    is_following: bool = False
+
+
 class Operation(NamedTuple):
     """What differs between one traced method and another.
 
@@ -160,9 +192,10 @@ class Operation(NamedTuple):
         span_type: `task` for what may contain several model calls, `llm` for one.
         request: reads the arguments of the call, as far as they are the method's own.
         response: reads what came of it.
-        accumulator: makes the accumulator of a method that can stream.
+        accumulator: makes the accumulator of a method that can stream; a `LiveAccumulator` where there is a `live`.
         with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
             well, when the request is made.
+        live: reads the children that are over of a stream that is open.
         calls_others: whether the method calls others of its resource, which are traced by themselves but not then.
     """
 
@@ -171,5 +204,6 @@ class Operation(NamedTuple):
     request: RequestReader
     response: ResponseReader
     accumulator: Callable[[], Accumulator] | None = None
-    with_llm_spans: Callable[[Request], ResponseReader] | None = None
+    with_llm_spans: Callable[[Request], Readers] | None = None
+    live: LiveReader | None = None
     calls_others: bool = False

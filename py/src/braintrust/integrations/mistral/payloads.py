@@ -69,6 +69,20 @@ _SCHEMA_KEYWORDS = frozenset({"$ref", "allOf", "anyOf", "description", "enum", "
 _EXAMPLES = frozenset({"const", "default", "enum", "example", "examples"})
 
 
+class LoggableFields(dict[str, Loggable]):
+    """A dict that is loggable as it is: `to_loggable` returns it, and reads nothing in it again.
+
+    Attributes:
+        reading: what was read from it, to be found when it is read again.
+    """
+
+    __slots__ = ("reading",)
+
+    def __init__(self, fields: "Mapping[str, Loggable]") -> None:
+        super().__init__(fields)
+        self.reading: Any = None
+
+
 _Reader: TypeAlias = Callable[[Any, str, set[int]], Loggable]
 
 
@@ -314,6 +328,7 @@ def _leaf(read: Callable[[Any], Loggable]) -> _Reader:
 
 # In order: a class is read by the first of its bases here. Only containers that can be read twice are read at all.
 _READERS: tuple[tuple[type[Any] | tuple[type[Any], ...], _Reader], ...] = (
+    (LoggableFields, _leaf(lambda value: value)),
     (enum.Enum, lambda value, key, ancestors: _plain(value.value, key, ancestors)),
     (str, _read_text),
     (int, _leaf(int.__int__)),

@@ -1,13 +1,16 @@
 """Draws traces in the terminal: a tree, and beside each span a bar that shows when it ran."""
 
+import contextlib
 import json
+import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
 from braintrust_mistral.local.braintrust.rows import orderly
@@ -49,6 +52,26 @@ def show_trace(spans: Sequence[Json]) -> None:
     """Print one trace, as wide as it is: its spans as `LocalBraintrust.spans()` returns them."""
     picture = tree_of(spans)
     Console(width=max(map(cell_len, picture.plain.splitlines()))).print(picture)
+
+
+@contextlib.contextmanager
+def growing_trace(spans: Callable[[], Sequence[Json]]) -> Generator[None, None, None]:
+    """Draw a trace again and again while it grows, where the output is a terminal; then it is wiped away.
+
+    `spans` returns what has arrived of it.
+    """
+    console = Console()
+    if not console.is_terminal:
+        yield
+        return
+
+    def picture() -> Text:
+        arrived = spans()
+        has_root = any(not span.get("span_parents") for span in arrived)
+        return tree_of(arrived, now=time.time(), width=console.width) if has_root else Text("")
+
+    with Live(get_renderable=picture, console=console, refresh_per_second=5, transient=True):
+        yield
 
 
 def save_picture(spans: Sequence[Json], path: Path) -> None:

@@ -100,8 +100,13 @@ def _is_ours(context: Any) -> bool:
 
 
 def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:
-    """Tell whether a span has ended; a function call has not before its result is there, which a later call brings."""
+    """Tell whether a span has ended and nothing more is known of it later.
+
+    Of a function call that is its result, which a later call brings, and of a model call what else it asked for.
+    """
     if (record.get("metrics") or {}).get("end") is None:
+        return False
+    if span["type"] == "llm" and str(span["name"]).split(" ", 1)[0] == "chat":
         return False
     tool_type = (record.get("metadata") or {}).get("tool_type", "function.call")
     return not (span["type"] == "tool" and tool_type == "function.call" and record.get("output") is None)

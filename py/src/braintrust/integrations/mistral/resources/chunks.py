@@ -10,6 +10,9 @@ from ..payloads import given_fields, is_given
 # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
 MOST_PIECES = 32
 
+# Each reads all that has arrived, and code is full of braces.
+_MOST_ATTEMPTS = 8
+
 
 class Pieces:
     """A text that arrives in pieces; the latest of them are in `recent`."""
@@ -26,10 +29,12 @@ class Pieces:
         if len(self.recent) >= MOST_PIECES:
             self.join()
 
-    def join(self) -> None:
-        """Hold the pieces so far as one."""
-        self._joined.append("".join(self.recent))
+    def join(self) -> int:
+        """Hold the pieces so far as one, and return how many letters that has."""
+        joined = "".join(self.recent)
+        self._joined.append(joined)
         self.recent.clear()
+        return len(joined)
 
     def value(self) -> str:
         """Return the text so far."""
@@ -88,11 +93,12 @@ class Content:
 class Arguments:
     """The arguments of a call, which arrive in pieces split anywhere, as one object, or in old events not at all."""
 
-    __slots__ = ("_object", "_text")
+    __slots__ = ("_attempts", "_object", "_text")
 
     def __init__(self) -> None:
         self._text: Pieces | None = None
         self._object: Any = None
+        self._attempts = 0
 
     def add(self, piece: Any) -> None:
         """Fold a piece of text, or the object that they are."""
@@ -113,10 +119,21 @@ class Arguments:
         if self._object is not None or not isinstance(piece, str):
             return True
         # Before anything as long as the arguments is read: a brace in front of another is rare.
-        if self._text is None or not (piece.startswith("{") and self._text.ends_with("}")):
+        return piece.startswith("{") and self._is_json(self._text)
+
+    def are_whole(self) -> bool:
+        """Tell whether they are a whole JSON object by now; not found out any more where many pieces end like one."""
+        if self._object is not None or self._attempts >= _MOST_ATTEMPTS:
+            return self._object is not None
+        self._attempts += self._text is not None and self._text.ends_with("}")
+        return self._is_json(self._text)
+
+    @staticmethod
+    def _is_json(text: Pieces | None) -> bool:
+        if text is None or not text.ends_with("}"):
             return False
         try:
-            json.loads(self._text.value())
+            json.loads(text.value())
         except (ValueError, RecursionError):
             return False
         return True
@@ -224,13 +241,14 @@ def _text(content: Any) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def is_empty(content: Any) -> bool:
-    """Tell whether a delta brings nothing to read: an empty text or thinking."""
+def letters_in(content: Any) -> int:
+    """Return how many letters the text or thinking of a delta has; a chunk of another kind counts as one."""
     if isinstance(content, list):
-        return all(is_empty(part) for part in content)  # pyright: ignore[reportUnknownVariableType]
+        return sum(map(letters_in, content))  # pyright: ignore[reportUnknownArgumentType]
     if not isinstance(content, str) and _field(content, "type") == "thinking":
-        return is_empty(_field(content, "thinking"))
-    return not content or _text(content) == ""
+        return letters_in(_field(content, "thinking"))
+    text = _text(content)
+    return bool(content) if text is None else len(text)
 
 
 def event_data(event: Any) -> Any:

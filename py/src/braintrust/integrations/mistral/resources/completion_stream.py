@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ..operations import Arrival
 from ..payloads import given_fields
-from .chunks import MOST_PIECES, Arguments, Content, Pieces, is_empty
+from .chunks import MOST_PIECES, Arguments, Content, Pieces, letters_in
 
 
 _Fields: TypeAlias = dict[str, Any]
@@ -165,7 +165,7 @@ class _Message:
                 # The last delta is an empty text, whatever came before.
                 if part != "" or not self._has_content:
                     self.content.add(part)
-                self.has_output = self.has_output or not is_empty(part)
+                self.has_output = self.has_output or letters_in(part) > 0
             self._has_content = True
         for place, call in enumerate(calls or ()):
             self._add_call(call, place, now)

@@ -5,29 +5,71 @@ Recorded streams show what the documentation does not: every event of an entry c
 tells the chunks of a message apart.
 """
 
+import itertools
 import time
-from collections.abc import Iterable
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from ..operations import Arrival
-from ..payloads import is_given
-from .chunks import MOST_PIECES, Arguments, Content, event_data, is_empty
+from ..operations import Arrival, LiveAccumulator, ToolCallKey
+from ..payloads import LoggableFields, is_given, to_loggable
+from .chunks import MOST_PIECES, Arguments, Content, event_data, letters_in
 
 
 _Fields: TypeAlias = dict[str, Any]
+
+_LETTERS_OF_PROGRESS = 4 * 1024
+
+
+class StreamedEntry(NamedTuple):
+    """An entry of a stream that is open.
+
+    Attributes:
+        place: its index in the outputs, as far as these have arrived.
+        fields: the entry as the response would have it, loggable; empty where it could not be read.
+        is_whole: whether all is known that the model wrote there; of a message never, which may go on.
+        is_over: whether its result is known as well, if it has one.
+    """
+
+    place: int
+    fields: LoggableFields
+    arrival: Arrival
+    is_whole: bool
+    is_over: bool
 
 
 class ConversationAccumulator:
     """The response that a conversation's events add up to, folded in constant work and memory per event."""
 
-    __slots__ = ("_entries", "_fields", "_message", "first_output")
+    __slots__ = (
+        "_call",
+        "_entries",
+        "_fields",
+        "_has_unindexed",
+        "_is_shuffled",
+        "_last_index",
+        "_letters",
+        "_message",
+        "_over",
+        "first_output",
+        "is_followed",
+        "on_progress",
+    )
 
     def __init__(self) -> None:
         self.first_output: float | None = None
+        self.on_progress: Callable[[LiveAccumulator], None] | None = None
+        self.is_followed = False
         self._fields: _Fields = {"object": "conversation.response"}
         self._entries: dict[str, _Entry] = {}
         # The message that the last text went to: nearly every event of a stream goes on there.
         self._message: _Message | None = None
+        # The function call that is arriving, which has no event for its end.
+        self._call: _FunctionCall | None = None
+        # What was over since that was read last, and the letters that have come since then.
+        self._over: list[_Entry] = []
+        self._letters = 0
+        self._last_index = -1
+        self._is_shuffled = self._has_unindexed = False
 
     def add(self, event: Any) -> None:
         """Fold one of the SDK's `ConversationEvents`; types that nobody knows yet leave no trace."""
@@ -39,7 +81,7 @@ class ConversationAccumulator:
                 recent = content.recent
                 recent.append(text)
                 if len(recent) >= MOST_PIECES:
-                    content.text.join()
+                    self._add_letters(content.text.join())
                 message.last = data
                 return
         self._add(event_data(event))
@@ -55,67 +97,160 @@ class ConversationAccumulator:
         """Return when the events of each output arrived, by its index."""
         return {index: entry.arrival for index, entry in enumerate(self._in_order())}
 
+    @property
+    def conversation_id(self) -> str | None:
+        """The id of the conversation, once that is known."""
+        return self._fields.get("conversation_id")
+
+    def pop_over(self) -> list[StreamedEntry]:
+        """Return the tools, function calls and handoffs that were over since this was asked last."""
+        over, self._over = self._over, []
+        streamed = [entry.streamed(self._place(entry)) for entry in over]
+        return [entry for entry in streamed if entry.fields]
+
+    def entries_from(self, index: int) -> Sequence[StreamedEntry]:
+        """Return the entries so far from this place on; none where they came in another order than they stand."""
+        if self._is_sorted:
+            return []
+        entries = itertools.islice(reversed(self._entries.values()), len(self._entries) - index)
+        return [entry.streamed(entry.number) for entry in entries][::-1]
+
+    def end_call(self, key: ToolCallKey) -> None:
+        """Take the function call with this key, if that is arriving, for over: somebody has answered it."""
+        call = self._call
+        if call is not None and key == (self.conversation_id, call.fields.get("tool_call_id")):
+            self._end(call)
+
+    @property
+    def _is_sorted(self) -> bool:
+        """Whether the entries stand in another order than they came in.
+
+        The SDK's models turn a missing output_index into 0: only where every entry brought one does it order them.
+        """
+        return self._is_shuffled and not self._has_unindexed
+
     def _in_order(self) -> "list[_Entry]":
         entries = list(self._entries.values())
-        # The SDK's models turn a missing output_index into 0: only where every entry brought one does it order them.
-        if all(entry.index is not None for entry in entries):
+        if self._is_sorted:
             entries.sort(key=lambda entry: entry.index or 0)
         return entries
 
+    def _place(self, entry: "_Entry") -> int:
+        return self._in_order().index(entry) if self._is_sorted else entry.number
+
     def _add(self, data: Any) -> None:
-        kind = data.type
-        if kind == "conversation.response.started":
+        call, kind = self._call, data.type
+        if kind in _ENTRY_CLASSES:
+            self._add_to_entry(kind, data)
+        elif kind == "conversation.response.started":
             self._fields["conversation_id"] = data.conversation_id
         elif kind == "conversation.response.done":
             self._fields["usage"] = data.usage
         elif kind == "conversation.response.error":
             self._fields["error"] = {"message": data.message, "code": getattr(data, "code", None)}
-        elif kind in _ENTRY_CLASSES:
-            self._add_to_entry(kind, data)
+        # Of a function call nothing says that it is over but what comes next.
+        if call is not None and getattr(data, "id", None) != call.id:
+            self._end(call)
+
+    def _end(self, entry: "_Entry") -> None:
+        entry.is_over = True
+        if entry is self._call:
+            self._call = None
+        if self.on_progress is not None:
+            self._over.append(entry)
+            self.on_progress(self)
+
+    def _add_letters(self, count: int) -> None:
+        self._letters += count
+        if self._letters >= _LETTERS_OF_PROGRESS and self.on_progress is not None:
+            self._letters = 0
+            self.on_progress(self)
 
     def _add_to_entry(self, kind: str, data: Any) -> None:
         now = time.monotonic()
-        entry = self._entries.get(data.id)
-        if entry is None:
-            entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now)
+        entry = self._entries.get(data.id) or self._new_entry(kind, data, now)
         entry.add(kind, data, now)
         if isinstance(entry, _Message):
-            if is_empty(data.content):
-                # The first delta of a message may be: no output yet.
+            letters = letters_in(data.content)
+            if not letters:
+                # The first delta of a message may have none: no output yet.
                 return
             self._message = entry
+            self._add_letters(letters)
+        elif isinstance(entry, _FunctionCall):
+            # What follows has to be seen, even if it is a text.
+            self._call, self._message = entry, None
         if self.first_output is None:
             self.first_output = now
+        if kind in _DONE:
+            self._end(entry)
+        elif self.is_followed and kind == "tool.execution.delta" and entry.is_whole() and self.on_progress is not None:
+            self.on_progress(self)
+
+    def _new_entry(self, kind: str, data: Any, now: float) -> "_Entry":
+        entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now, len(self._entries))
+        if entry.index is None:
+            self._has_unindexed = True
+        elif entry.index < self._last_index:
+            self._is_shuffled = True
+        else:
+            self._last_index = entry.index
+        return entry
 
 
 class _Entry:
-    """One entry of `outputs` while its events arrive."""
+    """One entry of `outputs` while its events arrive.
 
-    __slots__ = ("arrival", "fields", "id", "index")
+    Attributes:
+        number: how many entries began before it.
+        index: its place in the outputs, where its events say that.
+        is_over: whether no more of it is expected.
+    """
+
+    __slots__ = ("_loggable", "arrival", "fields", "id", "index", "is_over", "number")
 
     type: ClassVar[str]
     copied: ClassVar[tuple[str, ...]] = ()
     """Fields that events bring as the entry has them, not all of them on each event."""
 
-    def __init__(self, data: Any, now: float) -> None:
+    def __init__(self, data: Any, now: float, number: int) -> None:
         self.fields: _Fields = {}
         self.id = data.id
         self.index = _index(data)
+        self.number = number
         self.arrival = Arrival(now, None)
+        self.is_over = False
+        self._loggable: LoggableFields | None = None
         self._copy("created_at", data)
 
     def add(self, kind: str, data: Any, now: float) -> None:
         """Fold one more event of this entry, of type `kind`, seen at `now`."""
+        self._loggable = None
         for name in self.copied:
             self._copy(name, data)
-        if kind.endswith(".done"):
+        if kind in _DONE:
             # Done events carry no completed_at.
             self._copy("created_at", data, to="completed_at")
             self.arrival = Arrival(self.arrival.first, now)
 
+    def is_whole(self) -> bool:
+        """Tell whether all is known that the model wrote there, what it asked a tool for, say."""
+        return self.is_over
+
+    def streamed(self, place: int) -> StreamedEntry:
+        """Return the entry as it is by now, which is kept where it is over."""
+        loggable = self._loggable or to_loggable(self.finish())
+        fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
+        if self.is_over:
+            self._loggable = fields
+        return StreamedEntry(place, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
+
     def finish(self) -> _Fields:
         """Return the entry in plain form, by the names of the unstreamed one."""
-        return {"object": "entry", "type": self.type, "id": self.id, **self.fields}
+        return self._loggable or {"object": "entry", "type": self.type, "id": self.id, **self._own_fields()}
+
+    def _own_fields(self) -> _Fields:
+        return self.fields
 
     def _copy(self, name: str, data: Any, to: str | None = None) -> None:
         value = getattr(data, name, None)
@@ -130,8 +265,8 @@ class _Message(_Entry):
     type = "message.output"
     copied = ("model", "agent_id")
 
-    def __init__(self, data: Any, now: float) -> None:
-        super().__init__(data, now)
+    def __init__(self, data: Any, now: float, number: int) -> None:
+        super().__init__(data, now, number)
         self.content = Content()
         self.last = data
 
@@ -140,30 +275,30 @@ class _Message(_Entry):
         self.last = data
         self.content.add(data.content, _content_index(data))
 
-    def finish(self) -> _Fields:
+    def _own_fields(self) -> _Fields:
         # Text goes past `add`, and may have been the first to name the model.
         super().add("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
         self._copy("created_at", self.last, to="completed_at")
-        return {**super().finish(), "role": "assistant", "content": self.content.value()}
+        return {**self.fields, "role": "assistant", "content": self.content.value()}
 
 
 class _Call(_Entry):
     """A call of a tool or a function, with its arguments."""
 
-    __slots__ = ("_arguments",)
+    __slots__ = ("arguments",)
 
-    def __init__(self, data: Any, now: float) -> None:
-        super().__init__(data, now)
-        self._arguments = Arguments()
+    def __init__(self, data: Any, now: float, number: int) -> None:
+        super().__init__(data, now, number)
+        self.arguments = Arguments()
 
     def add(self, kind: str, data: Any, now: float) -> None:
         super().add(kind, data, now)
-        self._arguments.add(getattr(data, "arguments", None))
+        self.arguments.add(getattr(data, "arguments", None))
 
-    def finish(self) -> _Fields:
-        arguments = self._arguments.value()
-        return {**super().finish(), **({} if arguments is None else {"arguments": arguments})}
+    def _own_fields(self) -> _Fields:
+        arguments = self.arguments.value()
+        return {**self.fields, **({} if arguments is None else {"arguments": arguments})}
 
 
 class _ToolExecution(_Call):
@@ -171,6 +306,9 @@ class _ToolExecution(_Call):
 
     type = "tool.execution"
     copied = ("name", "model", "agent_id", "info")
+
+    def is_whole(self) -> bool:
+        return self.is_over or self.arguments.are_whole()
 
 
 class _FunctionCall(_Call):
@@ -181,6 +319,8 @@ class _FunctionCall(_Call):
 
     def add(self, kind: str, data: Any, now: float) -> None:
         super().add(kind, data, now)
+        # It was thought to be over where the deltas of several calls alternate.
+        self.is_over = False
         self.arrival = Arrival(self.arrival.first, now)
 
 
@@ -200,6 +340,9 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
     "agent.handoff.started": _Handoff,
     "agent.handoff.done": _Handoff,
 }
+
+
+_DONE = frozenset(kind for kind in _ENTRY_CLASSES if kind.endswith(".done"))
 
 
 def _index(data: Any) -> int | None:

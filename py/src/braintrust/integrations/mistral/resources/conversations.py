@@ -10,10 +10,11 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import tool_error_text
+from ..faults import guarded
 from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
-from ..payloads import Loggable, only_dicts, parse_arguments, to_loggable, without_none
+from ..payloads import Loggable, LoggableFields, only_dicts, parse_arguments, to_loggable, without_none
 from .agent_names import agent_name_of, learn_from_handoff
-from .conversation_stream import ConversationAccumulator
+from .conversation_stream import ConversationAccumulator, StreamedEntry
 from .model_calls import with_llm_spans
 from .reading import error_text, from_loggable, parameters_of, request_metadata, unix_time, with_stream
 from .shapes import shape_entries
@@ -48,7 +49,10 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
         if isinstance(entry, dict):
             model = model or entry.get("model")
             if entry.get("type") in _CHILD_TYPES:
-                children.append(_child(entry, index, conversation_id))
+                was_read: Child | None = entry.reading if isinstance(entry, LoggableFields) else None
+                if was_read is None or was_read.child_index != index:
+                    was_read = _child(entry, index, conversation_id)
+                children.append(was_read)
     metadata: dict[str, Loggable] = {
         "model": model,
         "conversation_id": conversation_id,
@@ -63,6 +67,20 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
         children=children,
         error=error_text(response.get("error")),
     )
+
+
+def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Child]:
+    """Return the children that are over of a stream that is open, each once."""
+    children = (_streamed_child(entry, accumulator.conversation_id) for entry in accumulator.pop_over())
+    return [child for child in children if child is not None]
+
+
+@guarded(fallback=None)
+def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
+    learn_from_handoff(entry.fields)
+    # The response, which is read when the stream ends, has the same entry.
+    child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id)._replace(arrival=entry.arrival)
+    return child
 
 
 def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
@@ -159,7 +177,8 @@ OPERATIONS = {
             with_stream(read_request, streams=accumulator is not None),
             read_response,
             accumulator,
-            with_llm_spans(read_response),
+            with_llm_spans(read_response, read_over),
+            read_over,
         )
         for name in ("start", "append", "restart")
         for method, accumulator in ((name, None), (f"{name}_stream", ConversationAccumulator))

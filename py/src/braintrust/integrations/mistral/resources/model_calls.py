@@ -9,16 +9,16 @@
 import bisect
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from braintrust.logger import BaseAttachment
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
-from ..operations import Child, Outcome, Request, ResponseReader
+from ..operations import Arrival, Child, LiveReader, Outcome, Readers, Request, ResponseReader
 from ..payloads import Loggable, without_none
-from .agent_names import agent_name_of
+from .agent_names import agent_name_of, learn_from_handoff
 from .chat_format import (
     REQUESTED,
     WRITTEN,
@@ -29,35 +29,46 @@ from .chat_format import (
     group_messages,
     split_calls,
 )
+from .conversation_stream import ConversationAccumulator, StreamedEntry
 from .earlier_turns import Conversation, conversation_before, remember
 from .reading import unix_time
 
 
 _MOST_BYTES_OF_INPUTS = 1024 * 1024
 
+# While a stream is open nobody knows how many calls are to come: each takes half of the room that is left at most.
+_PARTS_WHILE_OPEN = 2
 
-def with_llm_spans(read: ResponseReader) -> Callable[[Request], ResponseReader]:
-    """Return what makes a reader for a request that adds a child for each model call, before what it asked for.
 
-    The reader is made when the request is, and knows the conversation as it was then.
+def with_llm_spans(read: ResponseReader, read_over: LiveReader) -> Callable[[Request], Readers]:
+    """Return what makes the readers for a request that add a child for each model call, before what it asked for.
+
+    They are made when the request is, and know the conversation as it was then.
     """
 
-    def reader_for(request: Request) -> ResponseReader:
+    def readers_for(request: Request) -> Readers:
         before = conversation_before(request)
+        calls_so_far = CallsSoFar(before)
 
         def read_all(response: Any, request: Request) -> Outcome:
             outcome = read(response, request)
-            return _with_model_calls(outcome, request, before) or outcome
+            return _with_model_calls(outcome, request, before, calls_so_far.inputs) or outcome
 
-        return read_all
+        def read_all_over(accumulator: Any, request: Request) -> Sequence[Child]:
+            return _in_order(calls_so_far.read(accumulator, request), read_over(accumulator, request))
 
-    return reader_for
+        return Readers(read_all, read_all_over, is_following=True)
+
+    return readers_for
 
 
 @guarded(fallback=None)
-def _with_model_calls(outcome: Outcome, request: Request, before: Conversation) -> Outcome:
+def _with_model_calls(
+    outcome: Outcome, request: Request, before: Conversation, inputs_so_far: "Mapping[int, _Input]"
+) -> Outcome:
     conversation = before.with_request(request)
-    calls = _children(outcome, request, conversation, len(before.messages()))
+    inputs = _Inputs(conversation, len(before.messages()))
+    calls = _children(outcome, request, conversation, inputs, inputs_so_far)
     remember(conversation, request, outcome)
     if not calls:
         return outcome
@@ -67,52 +78,122 @@ def _with_model_calls(outcome: Outcome, request: Request, before: Conversation) 
         covered: dict[str, Loggable] = {"usage_calls": len(calls)} if len(calls) > 1 else {}
         last = calls[-1]
         calls[-1] = last._replace(metrics=outcome.metrics, metadata={**last.metadata, **covered})
+    return outcome._replace(metadata=metadata, metrics={}, children=_in_order(calls, outcome.children))
+
+
+def _in_order(calls: Sequence[Child], others: Sequence[Child]) -> list[Child]:
     # Sorting is stable: a call comes before the first thing that it asked for.
-    children = sorted(
-        [*calls, *outcome.children], key=lambda child: -1 if child.child_index is None else child.child_index
-    )
-    return outcome._replace(metadata=metadata, metrics={}, children=children)
+    return sorted([*calls, *others], key=lambda child: -1 if child.child_index is None else child.child_index)
 
 
 class _Call(NamedTuple):
-    """One model call: the place of its first entry among the outputs, what it wrote, and how much it had seen.
-
-    Attributes:
-        seen: how many of the messages of the conversation came before it.
-    """
+    """One model call: the place of its first entry among the outputs, what it wrote, and what it had seen."""
 
     first_index: int
     entries: list[Entry]
-    seen: int
+    input: "_Input"
 
 
-def _children(outcome: Outcome, request: Request, conversation: Conversation, seen_before: int) -> list[Child]:
-    """Return the model calls of a response; of the conversation, `seen_before` messages are from earlier turns."""
-    messages = conversation.messages()
-    calls: list[_Call] = []
-    for index, entries in _groups(outcome, request):
-        if index is not None:
-            calls.append(_Call(index, entries, len(messages)))
-        messages += group_messages(entries)
-    inputs = _inputs(messages, [call.seen for call in calls], seen_before, conversation.left_out)
-    agents = _agents([call.entries for call in calls], conversation)
-    return [
-        _child(call, input, {**agent, "provider": request.metadata.get("provider")}, conversation.settings)
-        for call, input, agent in zip(calls, inputs, agents, strict=True)
-    ]
-
-
-def _groups(outcome: Outcome, request: Request) -> list[tuple[int | None, list[Entry]]]:
-    """Return the entries of a response by model call, each with the place of its first one.
-
-    Executions that the request allowed have none: a call of an earlier response asked for them.
-    """
+def _children(
+    outcome: Outcome,
+    request: Request,
+    conversation: Conversation,
+    inputs: "_Inputs",
+    inputs_so_far: "Mapping[int, _Input]",
+) -> list[Child]:
+    """Return the model calls of a response."""
     outputs = outcome.output if isinstance(outcome.output, list) else []
+    groups = _groups(enumerate(outputs), _count_allowed(request))
+    left = sum(index is not None and index not in inputs_so_far for index, _ in groups)
+    calls: list[_Call] = []
+    for index, entries in groups:
+        if index is not None:
+            logged = inputs_so_far.get(index)
+            calls.append(_Call(index, entries, inputs.take(left) if logged is None else inputs.took(logged)))
+            left -= logged is None
+        inputs.add(group_messages(entries))
+    agents = _agents([call.entries for call in calls], conversation)
+    return [_child(call, agent, request, conversation) for call, agent in zip(calls, agents, strict=True)]
+
+
+class CallsSoFar:
+    """The model calls of a response whose stream is open, each as soon as it is known what it asked for.
+
+    A call that was read goes on where it turns out to have asked for more.
+
+    Attributes:
+        inputs: what the calls that were read had seen, by the places of their first entries.
+    """
+
+    def __init__(self, before: Conversation) -> None:
+        self.inputs: dict[int, _Input] = {}
+        self._before = before
+        self._conversation: Conversation | None = None
+        # Of the latest call: what follows may still be part of it.
+        self._start = 0
+
+    @guarded(fallback=())
+    def read(self, accumulator: ConversationAccumulator, request: Request) -> Sequence[Child]:
+        """Return the calls that are over by now, each once."""
+        conversation = self._conversation or self._begin(request)
+        entries = accumulator.entries_from(self._start)
+        if not all(entry.fields for entry in entries):
+            return ()
+        groups = _groups(((entry.place, entry.fields) for entry in entries), self._allowed)
+        children: list[Child] = []
+        rest = iter(entries)
+        for number, (index, group) in enumerate(groups, 1):
+            streamed = [*itertools.islice(rest, len(group))]
+            is_over = number < len(groups) or any(entry.is_whole for entry in streamed)
+            if index is not None and index not in self.inputs and is_over:
+                self.inputs[index] = input = self._inputs.take(_PARTS_WHILE_OPEN)
+                child = _child(_Call(index, group, input), self._agent(group), request, conversation)
+                children.append(child._replace(arrival=_arrival(streamed)))
+            if number == len(groups) or not all(entry.is_over for entry in streamed):
+                break
+            self._close(index, group)
+        return children
+
+    def _begin(self, request: Request) -> Conversation:
+        conversation = self._before.with_request(request)
+        self._allowed = _count_allowed(request)
+        self._inputs = _Inputs(conversation, len(self._before.messages()))
+        self._known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
+        self._conversation = conversation
+        return conversation
+
+    def _agent(self, call: Sequence[Entry]) -> dict[str, Loggable]:
+        """Return the model, the agent and its name, as far as they are known yet."""
+        agent = {name: _first_given(name, call) or value for name, value in self._known.items()}
+        return {**agent, "agent_name": agent_name_of(agent["agent_id"])}
+
+    def _close(self, index: int | None, group: Sequence[Entry]) -> None:
+        """Know what the calls after this one have seen."""
+        self._inputs.add(group_messages(group))
+        self._start += len(group)
+        self._allowed -= index is None
+        for entry in group:
+            learn_from_handoff(entry)
+        agent = {name: value for name, value in self._agent(group).items() if name in self._known}
+        is_handoff = entry_type(group[-1]) == "agent.handoff"
+        self._known = {"model": None, "agent_id": group[-1].get("next_agent_id")} if is_handoff else agent
+
+
+def _arrival(entries: Sequence[StreamedEntry]) -> Arrival:
+    """Return when a call was seen, which ended when the first thing that it asked for began."""
+    asked = (entry.arrival.first for entry in entries if entry_type(entry.fields) in REQUESTED)
+    return Arrival(entries[0].arrival.first, next(asked, None))
+
+
+def _groups(outputs: Iterable[tuple[int, Loggable]], allowed: int) -> list[tuple[int | None, list[Entry]]]:
+    """Return entries by model call, each call with the place of its first one; given with their places.
+
+    The first executions, as many as the request allowed, have none: a call of an earlier response asked for them.
+    """
     # Of other types, which are still to come, a stream brings nothing.
-    written = [(index, entry) for index, entry in enumerate(outputs) if isinstance(entry, dict)]
+    written = [(index, entry) for index, entry in outputs if isinstance(entry, dict)]
     written = [(index, entry) for index, entry in written if entry_type(entry) in WRITTEN]
     executions = itertools.takewhile(lambda item: entry_type(item[1]) == "tool.execution", written)
-    allowed = sum(update.approval == "approved" for update in request.tool_call_updates)
     settled = len(list(itertools.islice(executions, allowed)))
     groups: list[tuple[int | None, list[Entry]]] = [(None, [entry]) for _, entry in written[:settled]]
     rest = iter(written[settled:])
@@ -122,18 +203,20 @@ def _groups(outcome: Outcome, request: Request) -> list[tuple[int | None, list[E
     return groups
 
 
-def _child(
-    call: _Call, input: list[Message], about: Mapping[str, Loggable], settings: Mapping[str, Loggable]
-) -> Child:
-    arguments = settings.get("completion_args")
-    metadata = {**(arguments if isinstance(arguments, dict) else {}), **about, "tools": settings.get("tools")}
+def _count_allowed(request: Request) -> int:
+    return sum(update.approval == "approved" for update in request.tool_call_updates)
+
+
+def _child(call: _Call, agent: Mapping[str, Loggable], request: Request, conversation: Conversation) -> Child:
+    arguments = conversation.settings.get("completion_args")
+    about = {**agent, "provider": request.metadata.get("provider"), "tools": conversation.settings.get("tools")}
     reason = "tool_calls" if any(entry_type(entry) in REQUESTED for entry in call.entries) else "stop"
     return Child(
-        name=f"chat {about['model']}" if about.get("model") else "chat",
+        name=f"chat {agent['model']}" if agent.get("model") else "chat",
         span_type=SpanTypeAttribute.LLM,
-        input=[*input],
+        input=[*call.input.messages],
         output=[{"index": 0, "finish_reason": reason, "message": assistant_message(call.entries)}],
-        metadata=without_none(metadata),
+        metadata=without_none({**(arguments if isinstance(arguments, dict) else {}), **about}),
         child_index=call.first_index,
         end=_end(call.entries),
     )
@@ -181,28 +264,52 @@ def _first_given(name: str, *calls: Sequence[Entry]) -> Loggable:
     return next((entry[name] for call in calls for entry in call if entry.get(name) is not None), None)
 
 
-def _inputs(
-    messages: Sequence[Message], seen: Sequence[int], seen_before: int, left_out_before: int
-) -> Iterator[list[Message]]:
-    """Yield the input of each call: the first `seen` of the messages, its oldest left out where there is no room.
+class _Input(NamedTuple):
+    """The input of one call, and how many bytes it takes in a log record."""
 
-    All calls of a response share the room, so a call may take as much as is left, divided by the calls that are left:
-    inputs only grow, and those that fit together are whole. What the request itself brings, the messages after
-    `seen_before`, is in the first of its calls whatever its size, as it is in the request's own span.
+    messages: list[Message]
+    size: int
+
+
+class _Inputs:
+    """The inputs of the calls of a response, each all messages before it, the oldest left out where there is no room.
+
+    All calls share the room: inputs only grow, and those that fit together are whole. What the request itself brings,
+    the messages after `seen_before`, is in the first of them whatever its size, as it is in the request's own span.
     """
-    room = _MOST_BYTES_OF_INPUTS
-    ends = list(itertools.accumulate(map(_logged_size, messages), initial=0))
-    for number, count in enumerate(seen):
-        share = room // (len(seen) - number)
+
+    def __init__(self, conversation: Conversation, seen_before: int) -> None:
+        self._messages: list[Message] = []
+        self._ends = [0]
+        self._room = _MOST_BYTES_OF_INPUTS
+        self._left_out = conversation.left_out
+        self._seen_before: int | None = seen_before
+        self.add(conversation.messages())
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Know what the calls to come have seen as well."""
+        for message in messages:
+            self._messages.append(message)
+            self._ends.append(self._ends[-1] + _logged_size(message))
+
+    def take(self, parts: int) -> _Input:
+        """Return the input of the next call, which may take one of so many parts of the room that is left."""
+        count, size, share = len(self._messages), self._ends[-1], self._room // parts
         first = 0
-        if left_out_before or ends[count] > share:
-            first = bisect.bisect_left(ends, ends[count] + _NOTE_BYTES - share, 0, count)
-        if number == 0:
-            first = min(first, seen_before)
-        left_out = left_out_before + first
+        if self._left_out or size > share:
+            first = bisect.bisect_left(self._ends, size + _NOTE_BYTES - share, 0, count)
+        if self._seen_before is not None:
+            first = min(first, self._seen_before)
+        left_out = self._left_out + first
         note: list[Message] = [_note(left_out)] if left_out else []
-        room = max(0, room - (ends[count] - ends[first]) - (_NOTE_BYTES if note else 0))
-        yield [*note, *messages[first:count]]
+        taken = size - self._ends[first] + (_NOTE_BYTES if note else 0)
+        return self.took(_Input([*note, *self._messages[first:]], taken))
+
+    def took(self, input: _Input) -> _Input:
+        """Know the input of the next call, and return it."""
+        self._room = max(0, self._room - input.size)
+        self._seen_before = None
+        return input
 
 
 _NOTE_BYTES = 128

@@ -1,10 +1,41 @@
 """Mistral's clock and ours: where the children of a call stand in its time."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from braintrust.span_types import SpanTypeAttribute
 
 from ..operations import Child
+
+
+class LiveAlignment:
+    """Where the children of a call stand in its time while it goes on: as `align` says, for what is over by now.
+
+    Args:
+        start: when the call began, in Unix seconds.
+        arrived_at: turns arrivals into Unix seconds.
+    """
+
+    __slots__ = ("_arrived_at", "_before", "_first", "_last", "_start")
+
+    def __init__(self, start: float, arrived_at: Callable[[float], float]) -> None:
+        self._start = self._before = start
+        self._first, self._last = math.inf, -math.inf
+        self._arrived_at = arrived_at
+
+    def align(self, child: Child, now: float) -> tuple[float, float]:
+        """Return the start and end of a child that is over now."""
+        for time in (child.start, child.end):
+            if time is not None:
+                self._first = min(self._first, time)
+                self._last = max(self._last, time)
+        shift = _shift(self._first, self._last, self._start, now)
+        start, end = _own_times(child, shift, now, self._arrived_at)
+        if child.span_type is SpanTypeAttribute.LLM:
+            start, self._before = min(self._before, end), end
+        elif end > self._before:
+            self._before = end
+        return start, end
 
 
 def align(
@@ -19,7 +50,8 @@ def align(
     A model call begins where what came before it ended, and where its end is not known, lasts until the next child
     begins.
     """
-    shift = _shift(children, start, end)
+    known = [time for child in children for time in (child.start, child.end) if time is not None]
+    shift = _shift(min(known, default=math.inf), max(known, default=-math.inf), start, end)
     times = [_own_times(child, shift, end, arrived_at) for child in children]
     before = start
     for index, child in enumerate(children):
@@ -31,11 +63,10 @@ def align(
     return times
 
 
-def _shift(children: Sequence[Child], start: float, end: float) -> float:
-    times = [time for child in children for time in (child.start, child.end) if time is not None]
-    if not times:
+def _shift(first: float, last: float, start: float, end: float) -> float:
+    """Return by how much to shift what was from `first` to `last` by Mistral's clock."""
+    if last < first:
         return 0.0
-    first, last = min(times), max(times)
     if last > end or last - first > end - start:
         return end - last
     return start - first if first < start else 0.0

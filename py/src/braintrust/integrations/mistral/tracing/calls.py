@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ..faults import guarded
-from ..operations import Accumulator, Operation, Outcome, Request, ResponseReader
+from ..operations import Accumulator, LiveAccumulator, Operation, Outcome, Readers, Request
 from ..patching import Wrapper, as_one_call, is_traced_outside
 from ..payloads import Loggable
 from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
+from .progress import StreamProgress
 from .run_state import current_run
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
@@ -87,15 +88,15 @@ def llm_spans_enabled(resource: Any) -> bool:
 class TracedCall:
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
-    __slots__ = ("_make_accumulator", "_read", "_request", "_run_request", "span")
+    __slots__ = ("_operation", "_read", "_readers", "_request", "_run_request", "span")
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
-        self._make_accumulator = operation.accumulator
-        read = _response_reader(operation, resource, request) or operation.response
+        self._operation = operation
+        self._readers = _readers(operation, resource, request) or Readers(operation.response, operation.live)
         # What a run asks of its agent is no request of the model.
         run = current_run.get() if operation.with_llm_spans is not None else None
-        self._run_request = None if run is None else run.begin(read)
-        self._read = read if self._run_request is None else self._run_request.read
+        self._run_request = None if run is None else run.begin(self._readers.response)
+        self._read = self._readers.response if self._run_request is None else self._run_request.read
         self._request = request
         self.span = CallSpan(operation.span_name, operation.span_type, request)
         if self._run_request is not None:
@@ -131,7 +132,7 @@ class TracedCall:
         """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
         parsing.answered(self.span)
         try:
-            make_accumulator = self._make_accumulator
+            make_accumulator = self._operation.accumulator
             if make_accumulator is not None and isinstance(result, Iterator | AsyncIterator):
                 return self._stream(make_accumulator, result)
         except Exception:
@@ -144,7 +145,20 @@ class TracedCall:
         accumulator = make_accumulator()
         if self._run_request is not None:
             self._run_request.follow(accumulator, self._request)
+        self._have_logged(accumulator)
         return traced_stream(stream, StreamLifecycle(self._read, self._request, self.span, accumulator))
+
+    @guarded(fallback=None)
+    def _have_logged(self, accumulator: Accumulator) -> None:
+        """Have logged what is over of a stream while that is open, if its accumulator tells."""
+        read_over = self._readers.live
+        if read_over is None:
+            return
+        live = cast(LiveAccumulator, accumulator)
+        if self._run_request is not None:
+            read_over = self._run_request.reading_over(read_over)
+        live.is_followed = self._readers.is_following
+        live.on_progress = StreamProgress(self.span, read_over, self._operation.response, self._request).progressed
 
 
 @guarded(fallback=Request())
@@ -158,7 +172,7 @@ _deployment_host = guarded(fallback=None)(deployment_host)
 
 
 @guarded(fallback=None)
-def _response_reader(operation: Operation, resource: Any, request: Request) -> ResponseReader | None:
+def _readers(operation: Operation, resource: Any, request: Request) -> Readers | None:
     """Return what reads the response where the model calls inside are to be shown as well."""
     if operation.with_llm_spans is None or not llm_spans_enabled(resource):
         return None

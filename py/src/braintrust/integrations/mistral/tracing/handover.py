@@ -24,6 +24,7 @@ import braintrust.logger
 import wrapt
 
 from ..faults import guarded
+from ..operations import ToolCallKey
 
 
 class Endable(Protocol):
@@ -31,6 +32,10 @@ class Endable(Protocol):
 
     def end(self) -> object:
         """End the span with what is known by now; never raises, and does nothing the second time."""
+        ...
+
+    def end_call(self, key: ToolCallKey) -> object:
+        """Log the function call with this key, if it is arriving: somebody has answered it. Never raises."""
         ...
 
 
@@ -112,18 +117,30 @@ def forget(stream: Endable) -> None:
     _open.pop(id(stream), None)
 
 
-def is_any_open() -> bool:
-    """Tell whether a stream is open in this process; one that was dropped is, until it has been ended."""
-    return bool(_open)
+def have_call_logged(key: ToolCallKey) -> bool:
+    """Have a function call logged that somebody answers while its stream is open, or dropped and not ended yet.
+
+    Returns whether there was any such stream.
+    """
+    streams = _open_streams()
+    for stream in streams:
+        stream.end_call(key)
+    is_ending = bool(_handed_over) or _worker is not None
+    if is_ending:
+        _finish()
+    return bool(streams) or is_ending
 
 
 @guarded(fallback=None)
 def end_open() -> None:
     """End the streams that are open, as at the exit of the interpreter."""
-    for reference in list(_open.values()):
-        stream = reference()
-        if stream is not None:
-            stream.end()
+    for stream in _open_streams():
+        stream.end()
+
+
+def _open_streams() -> list[Endable]:
+    streams = (reference() for reference in list(_open.values()))
+    return [stream for stream in streams if stream is not None]
 
 
 def _lock() -> Any:

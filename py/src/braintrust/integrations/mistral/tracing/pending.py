@@ -1,65 +1,32 @@
-"""Function calls that wait for the results that later requests bring, and results that come before their calls."""
-
-from typing import NamedTuple
+"""Function calls that wait for the results that later requests bring."""
 
 from braintrust.logger import Span
 
-from ..bounded import BoundedMap, size_of
+from ..bounded import BoundedMap
 from ..faults import guarded
 from ..operations import ToolCallKey, ToolCallUpdate
 from . import handover
 
 
-_MOST_EARLY_BYTES = 4 * 1024 * 1024
-_MOST_EARLY_SECONDS = 600
-
-
-class PendingToolCall(NamedTuple):
+class PendingToolCall:
     """A function call that waits: its span, which was logged with an end when it was made, and when that began."""
 
-    span: Span
-    start: float
+    __slots__ = ("span", "start")
 
-
-class _EarlyUpdate(NamedTuple):
-    update: ToolCallUpdate
-    sent: float
+    def __init__(self, span: Span, start: float) -> None:
+        self.span = span
+        self.start = start
 
 
 pending_tool_calls: BoundedMap[ToolCallKey, PendingToolCall] = BoundedMap()
 """The function calls of this process that wait for their results."""
 
-early_updates: BoundedMap[ToolCallKey, _EarlyUpdate] = BoundedMap(
-    most_bytes=_MOST_EARLY_BYTES, most_seconds=_MOST_EARLY_SECONDS
-)
-"""What was sent for calls that have no spans yet, as their streams are open.
-
-An application may answer a call as soon as it has read it, and a stream that it then drops ends a little later.
-"""
-
-
-def add_pending(key: ToolCallKey, call: PendingToolCall) -> None:
-    """Let a function call wait for its result, unless that was sent before."""
-    pending_tool_calls.set(key, call)
-    early = early_updates.pop(key)
-    if early is not None:
-        _log_update(early.update, early.sent)
-
 
 @guarded(fallback=None)
 def update_tool_call(update: ToolCallUpdate, sent: float) -> None:
     """Log what a request brings to the function call that waits for it; the call ended when this was sent."""
-    if not _log_update(update, sent) and handover.is_any_open() and update.key not in early_updates:
-        early_updates.set(update.key, _EarlyUpdate(update, sent), size_of(update.output))
-        # Its stream may have ended in between, in another thread; then one of the two finds it.
-        if update.key in pending_tool_calls and early_updates.pop(update.key) is not None:
-            _log_update(update, sent)
-
-
-def drop_early_updates() -> None:
-    """Drop what nobody waits for any more, as no stream is open: it belongs to calls of other processes."""
-    if not handover.is_any_open():
-        early_updates.clear()
+    if not _log_update(update, sent) and handover.have_call_logged(update.key):
+        _log_update(update, sent)
 
 
 def _log_update(update: ToolCallUpdate, sent: float) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..faults import guarded
-from ..operations import Accumulator, Arrival, Child, Outcome, Request, ResponseReader, read_stream
+from ..operations import Accumulator, Arrival, Child, LiveReader, Outcome, Request, ResponseReader, read_stream
 from ..payloads import Loggable
 from .spans import CallSpan
 
@@ -44,6 +44,14 @@ class RunRequest:
         others = [child for child in outcome.children if not _is_function_call(child)]
         self._outcome = outcome._replace(children=others)
         return self._outcome
+
+    def reading_over(self, read_over: LiveReader) -> LiveReader:
+        """Return what reads the children of the stream that are over, without the function calls."""
+
+        def read_others(accumulator: Any, request: Request) -> list[Child]:
+            return [child for child in read_over(accumulator, request) if not _is_function_call(child)]
+
+        return read_others
 
     def outcome(self) -> Outcome:
         """Return what came of the request; of a stream that is still open, what has arrived."""
@@ -112,7 +120,7 @@ class RunState:
         """
         calls = [call for call in request.calls if call.metadata.get("tool_call_id") not in self.shown]
         if request.span is not None and calls:
-            request.span.log_late_children(calls)
+            request.span.log_children(calls)
             self.shown.update(str(call.metadata.get("tool_call_id")) for call in calls)
 
     def _with_results(self, request: RunRequest) -> Outcome:

@@ -9,19 +9,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from braintrust.logger import NOOP_SPAN, Span, SpanInternalOptions, get_span_parent_object, start_span
+from braintrust.logger import NOOP_SPAN, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import error_text_of
 from ..faults import guarded, report_fault
-from ..operations import INSTRUMENTATION, Arrival, Child, Outcome, Request
+from ..operations import Arrival, Child, Outcome, Request
+from ..payloads import Loggable
 from . import handover
-from .alignment import align
+from .children import PROVENANCE, Children, log_span
 from .counting import framework_that_counts, without_count
-from .pending import PendingToolCall, add_pending, update_tool_call
+from .pending import update_tool_call
 
-
-_PROVENANCE: SpanInternalOptions = {"instrumentation": INSTRUMENTATION}
 
 # By their names: trio and gevent need not be installed.
 _CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
@@ -47,12 +46,26 @@ class CallSpan:
     A forked child has copies of its parent's spans, which only the parent closes.
     """
 
-    __slots__ = ("_closing", "_counted_by", "_end", "_is_stream", "_process", "_span", "_start", "_started")
+    __slots__ = (
+        "_children",
+        "_closing",
+        "_counted_by",
+        "_end",
+        "_is_stream",
+        "_process",
+        "_span",
+        "_start",
+        "_started",
+        "_time_of_day",
+    )
 
     def __init__(self, name: str, span_type: SpanTypeAttribute, request: Request) -> None:
         handover.prepare()
         # Durations are those of a clock that nobody sets; what is logged are times of day.
         self._start, self._started = time.time(), time.monotonic()
+        # No method: it is to go as soon as nobody needs it, and not when a collector finds its cycle.
+        self._time_of_day = functools.partial(_time_of_day, self._start, self._started)
+        self._children = Children(self._start, self._time_of_day)
         # A lock that is never released: the one test-and-set that is atomic on every build of Python.
         self._closing = threading.Lock()
         self._process = os.getpid()
@@ -65,8 +78,9 @@ class CallSpan:
             start_time=self._start,
             input=request.input,
             metadata=request.metadata,
-            internal=_PROVENANCE,
+            internal=PROVENANCE,
         )
+        self._children.parent = self._span
         for update in request.tool_call_updates:
             update_tool_call(update, self._start)
 
@@ -80,10 +94,11 @@ class CallSpan:
         self._span.unset_current()
 
     @guarded(fallback=None)
-    def log_child(self, child: Child) -> None:
-        """Log a child that is over before the call is."""
-        now = self._time_of_day(time.monotonic())
-        _log_child(self._span, child, now, now)
+    def log_child(self, child: Child, first_output: float | None = None) -> None:
+        """Log a child that is over while the call goes on; of a stream, `first_output` as in `close`."""
+        if self._process == os.getpid():
+            now = self._time_of_day(time.monotonic())
+            self._children.log(child, now, self._seconds_to(first_output))
 
     @guarded(fallback=None)
     def log_result(self, result: Child) -> None:
@@ -92,13 +107,19 @@ class CallSpan:
         seen = result.arrival or Arrival(now, now)
         end = self._time_of_day(seen.last or now) if result.end is None else result.end
         start = min(self._time_of_day(seen.first), end) if result.start is None else result.start
-        _log_child(self._span, result, start, end)
+        log_span(self._span, result, start, end)
 
     @guarded(fallback=None)
-    def log_late_children(self, children: Sequence[Child]) -> None:
+    def log_children(self, children: Sequence[Child]) -> None:
         """Log children of a call that is over, in its time."""
         if self._end is not None and self._process == os.getpid():
-            self._log_children(Outcome(children=children), self._end, None)
+            self._children.log_rest(children, self._end, None)
+
+    @guarded(fallback=None)
+    def log_so_far(self, output: Loggable) -> None:
+        """Log the output of a call that goes on, as far as it has arrived."""
+        if not self.is_closed:
+            self._span.log(output=output)
 
     @property
     def is_closed(self) -> bool:
@@ -151,27 +172,16 @@ class CallSpan:
             outcome = _read(read_outcome)
             if self._counted_by is not None:
                 outcome = without_count(outcome, self._counted_by, self._is_stream)
-            seconds = None if first_output is None else first_output - self._started
+            seconds = self._seconds_to(first_output)
             if outcome.children:
-                self._log_children(outcome, end, seconds)
-            self._log_results(outcome)
+                self._children.log_rest(outcome.children, end, seconds)
+            for result in outcome.results:
+                self.log_result(result)
             is_logged = self._log(outcome, end, error, seconds)
         finally:
             # An interrupt goes on to the caller, but not without the end of the span.
             if not is_logged:
                 self._span.end(end)
-
-    @guarded(fallback=None)
-    def _log_children(self, outcome: Outcome, end: float, first_output: float | None) -> None:
-        children = outcome.children if first_output is None else _with_first_output(outcome.children, first_output)
-        times = align(children, self._start, end, arrived_at=self._time_of_day)
-        for child, (child_start, child_end) in zip(children, times, strict=True):
-            _log_child(self._span, child, child_start, child_end)
-
-    @guarded(fallback=None)
-    def _log_results(self, outcome: Outcome) -> None:
-        for result in outcome.results:
-            self.log_result(result)
 
     @guarded(fallback=False)
     def _log(
@@ -192,9 +202,13 @@ class CallSpan:
         if event:
             self._span.log(**event)
 
-    def _time_of_day(self, seconds: float) -> float:
-        """Return a time of `time.monotonic` in Unix seconds, by the clock as it was when the call began."""
-        return self._start + (seconds - self._started)
+    def _seconds_to(self, first_output: float | None) -> float | None:
+        return None if first_output is None else first_output - self._started
+
+
+def _time_of_day(start: float, started: float, seconds: float) -> float:
+    """Return a time of `time.monotonic` in Unix seconds, by the clocks as they were when the call began."""
+    return start + (seconds - started)
 
 
 @guarded(fallback=Outcome())
@@ -224,32 +238,3 @@ def _error_text(error: BaseException) -> str:
     except Exception:
         report_fault()
         return type(error).__name__
-
-
-def _with_first_output(children: Sequence[Child], seconds: float) -> Sequence[Child]:
-    """Give the time to the first token to the first model call, if any is shown."""
-    for index, child in enumerate(children):
-        if child.span_type is SpanTypeAttribute.LLM:
-            first = child._replace(metrics={**child.metrics, "time_to_first_token": seconds})
-            return [*children[:index], first, *children[index + 1 :]]
-    return children
-
-
-@guarded(fallback=None)
-def _log_child(parent: Span, child: Child, start: float, end: float) -> None:
-    # One record: a child is over when it is logged.
-    span = parent.start_span(
-        name=child.name,
-        type=child.span_type,
-        start_time=start,
-        input=child.input,
-        output=child.output,
-        metadata=child.metadata,
-        metrics={**child.metrics, "end": end},
-        error=child.error,
-        internal=_PROVENANCE,
-    )
-    for below in child.children:
-        _log_child(span, below, start, end)
-    if child.pending_key is not None:
-        add_pending(child.pending_key, PendingToolCall(span, start))

@@ -13,9 +13,15 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from ..faults import guarded, report_fault
-from ..operations import Accumulator, Outcome, Request, ResponseReader, read_stream
+from ..operations import (
+    Accumulator,
+    Outcome,
+    Request,
+    ResponseReader,
+    ToolCallKey,
+    read_stream,
+)
 from . import handover
-from .pending import drop_early_updates
 from .spans import CallSpan
 
 
@@ -63,7 +69,14 @@ class StreamLifecycle:
         error, self._block_error = self._block_error if error is None else error, None
         self._span.close(events.outcome, error=error, first_output=_first_output(events.accumulator), at=at)
         handover.forget(self)
-        drop_early_updates()
+
+    @guarded(fallback=None)
+    def end_call(self, key: ToolCallKey) -> None:
+        """Log the function call with this key, if it is arriving: somebody has answered it."""
+        events = self._events
+        end_call = None if events is None else getattr(events.accumulator, "end_call", None)
+        if end_call is not None:
+            end_call(key)
 
     @guarded(fallback=None)
     def stopped(self, stop: BaseException, stream: Any) -> None:
