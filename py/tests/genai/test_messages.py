@@ -677,7 +677,8 @@ def payloads_of(cassette: Json) -> Iterator[Json]:
                 # Audio, or the form that carries it.
                 continue
             if body and body.startswith("{"):
-                yield json.loads(body)
+                # The requests and results of a batch are JSON, line by line.
+                yield from map(json.loads, body.splitlines())
             elif body and body.startswith(("data:", "event:")):
                 yield from streamed_payloads(events_of(body.encode()))
 

@@ -13,7 +13,7 @@ from braintrust.span_types import SpanTypeAttribute
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.conftest import LoggedSpans, MakeClient, Mistral, wait_until
+from tests.conftest import LoggedSpans, MakeClient, Mistral, wait_for_abandoned_streams
 from tests.helpers.wire import Json, answer, answer_stream
 
 
@@ -426,7 +426,7 @@ def test_a_result_may_be_sent_as_soon_as_the_stream_of_its_call_was_dropped(
             if event.event == "function.call.delta":
                 break
         appended(client, f"conv{number}", result_of("call1", str(number)))
-    wait_until(lambda: 0 not in spans.ends.values())
+    wait_for_abandoned_streams()
     assert [row["output"] for row in by_name(spans.pop())["add"]] == [str(number) for number in range(50)]
 
 

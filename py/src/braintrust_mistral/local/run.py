@@ -107,8 +107,8 @@ def run(command: Sequence[str], options: Options) -> int:
             # The exit status is the program's in any case.
             _logger.exception("The traces cannot be shown to their end")
         if options.open:
-            screen.say(f"The page stays at {braintrust.page_url} until Ctrl-C.")
             with suppress(KeyboardInterrupt):
+                screen.say(f"The page stays at {braintrust.page_url} until Ctrl-C.")
                 threading.Event().wait()
     return end_as(status)
 
