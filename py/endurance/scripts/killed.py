@@ -16,7 +16,7 @@ import braintrust
 try:
     from mistralai.client import Mistral
 except ImportError:
-    from mistralai import Mistral  # 1.x
+    from mistralai import Mistral  # pyright: ignore[reportAttributeAccessIssue]  # 1.x
 
 
 SECONDS_BETWEEN_FLUSHES = 0.05

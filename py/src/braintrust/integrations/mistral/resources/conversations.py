@@ -50,7 +50,9 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
             model = model or entry.get("model")
             if entry.get("type") in _CHILD_TYPES:
                 was_read: Child | None = entry.reading if isinstance(entry, LoggableFields) else None
-                if was_read is None or was_read.child_index != index:
+                name = agent_name_of(entry.get("agent_id"))
+                # It may have become known since whose it is.
+                if was_read is None or (was_read.child_index, was_read.metadata.get("agent_name")) != (index, name):
                     was_read = _child(entry, index, conversation_id)
                 children.append(was_read)
     metadata: dict[str, Loggable] = {
