@@ -676,7 +676,7 @@ GUARDED = [
     "tracing.calls.traced_stream",
     "resources.conversations.request_metadata",
     "resources.conversation_stream.ConversationAccumulator.add",
-    "tracing.spans.align",
+    "tracing.children.align",
 ]
 """A function below some of the guards; the tests of endurance break every function that there is."""
 
@@ -770,7 +770,7 @@ def test_a_fault_of_any_kind_stays_ours(
 
 @pytest.mark.parametrize(
     "path",
-    ["resources.conversations.without_none", "resources.conversations.usage_metrics", "tracing.spans.align"],
+    ["resources.conversations.without_none", "resources.conversations.usage_metrics", "tracing.children.align"],
 )
 def test_an_interrupt_while_we_read_a_response_is_not_swallowed_and_the_span_ends(
     path: str, spans: LoggedSpans, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
