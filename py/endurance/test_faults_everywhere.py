@@ -87,6 +87,9 @@ NOT_TRACING = frozenset(
         "tracing.sessions.Session.outcome",
         "tracing.sessions.Session.sent",
         "tracing.run_state.RunState.add",
+        # For calls below a framework that counts tokens, and for the doctor.
+        "tracing.counting.without_count",
+        "patching.has_traced_class",
         # For whoever imports them.
         "genai.messages.format_input_message",
         "genai.messages.format_output_message",
@@ -102,6 +105,8 @@ NOT_TRACING = frozenset(
         "tracing.handover._work",
         "tracing.streams._ignore",
         # For clients, streams and servers that are not as the SDK makes them.
+        "patchers._trace_property",
+        "patchers._trace_property.make_traced",
         "patching.MethodPatcher._outermost",
         "patching.MethodPatcher._outermost.call",
         "patching._called_from",
