@@ -14,7 +14,7 @@ from ..faults import guarded
 from ..operations import Outcome, Request
 from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from .arguments import own_arguments
-from .live import LiveChildren, Reader
+from .arriving import ArrivingChildren, Reader
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
 
@@ -117,7 +117,7 @@ class _Download:
     def follow(self, response: Any) -> None:
         """See the body of a response as it is read, or now where it was read already."""
         try:
-            children = LiveChildren(self._results, self._span)
+            children = ArrivingChildren(self._results, self._span)
             lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, children)
             if response.is_closed:
                 lifecycle.fold(response.content)

@@ -17,7 +17,7 @@ from ..operations import Child, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
 from .arguments import own_arguments, pop_prompt
-from .live import LiveChildren
+from .arriving import ArrivingChildren
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
 
@@ -129,7 +129,7 @@ class _SessionLifecycle(StreamLifecycle):
     __slots__ = ("readers", "sent")
 
     def __init__(self, session: Session, span: CallSpan) -> None:
-        super().__init__(lambda outcome, _: outcome, session.request, span, LiveChildren(session, span))
+        super().__init__(lambda outcome, _: outcome, session.request, span, ArrivingChildren(session, span))
         self.sent: Callable[[str, Any], None] = session.sent
         self.readers = 0
 

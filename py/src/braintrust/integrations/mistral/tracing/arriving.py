@@ -23,7 +23,7 @@ class Reader(Protocol):
         ...
 
 
-class LiveChildren:
+class ArrivingChildren:
     """An accumulator that logs what its reader finds."""
 
     first_output = None
