@@ -1,4 +1,7 @@
-"""The README as a new user follows it: every command and every piece of code in it is run."""
+"""The README and the pages in `docs` as a new user follows them: every command and every piece of code is run.
+
+The code of `docs/servers.md` is run by `tests/tracing/test_servers.py`, with servers.
+"""
 
 import os
 import re
@@ -8,16 +11,24 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from tests.helpers.wire import Json
 from tests.overlay.conftest import run
 
 
 ROOT = Path(__file__).parents[3]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {page.name: page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md"))}
 PIECE_OF_CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+RECIPES = {
+    section.partition("\n")[0]: PIECE_OF_CODE.findall(section) for section in PAGES["recipes.md"].split("\n## ")[1:]
+}
+LINK = re.compile(r"\]\(([^)#]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
+REPOSITORY_FILE = re.compile(r"`((?:py|docs)/[\w./]+|CONTRIBUTING\.md)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:pip|python|make) [^`#\n]+")
 
 INSTALL = "pip install ./py mistralai"
@@ -25,6 +36,8 @@ DOCTOR = "python -m braintrust_mistral"
 UNINSTALL = "pip uninstall braintrust-mistral"
 INSTALL_FOR_LOCAL = 'pip install "./py[local]" mistralai'
 RUN = "python -m braintrust_mistral run app.py"
+ROWS = "python -m braintrust_mistral run --json rows.jsonl app.py"
+RUN_HELP = "python -m braintrust_mistral run --help"
 INSTALL_FOR_RUNS = 'pip install "./py[agents]"'
 INSTALL_FOR_PYTHONPATH = "pip install --target"
 
@@ -40,6 +53,24 @@ ELSEWHERE = {
     'pip install "braintrust-mistral[agents]"',
 }
 
+START, APPEND = "mistral.beta.conversations.start", "mistral.beta.conversations.append"
+RECIPE_SPANS: dict[str, list[str]] = {
+    "Group by conversation": ["one visitor", START, APPEND],
+    # What a capture holds goes nowhere else.
+    "Tokens and cost per conversation": [],
+    "Find hosted tools that failed": [],
+    "Log what people think of an answer": ["answer a visitor", START],
+    "Mask what people say": [START],
+    "Test your own handlers": [],
+    "Serverless functions": [START],
+    "Workers": [START],
+}
+"""The spans that arrive at Braintrust from the code of a recipe."""
+RECIPE_PRINTS = {
+    "Tokens and cost per conversation": r"Counter\(\{'conv_\w+': [1-9]\d*\}\)",
+    "Find hosted tools that failed": r"library_\w+ Error executing tool",
+}
+
 CALL = """
 client = globals().get("client") or __import__("mistralai.client").client.Mistral(api_key="local")
 client.beta.conversations.start(model="web-search", inputs="When does the next ferry leave?")
@@ -47,8 +78,9 @@ client.beta.conversations.start(model="web-search", inputs="When does the next f
 
 
 def commands() -> Iterator[str]:
-    """Yield the README's commands: indented lines that are one, and code inside of sentences that is one."""
-    for indented, quoted in re.findall(r"^    (.+)$|`([^`]+)`", PIECE_OF_CODE.sub("", README), re.MULTILINE):
+    """Yield the commands of all pages: indented lines that are one, and code inside of sentences that is one."""
+    text = PIECE_OF_CODE.sub("", "\n".join([README, *PAGES.values()]))
+    for indented, quoted in re.findall(r"^    (.+)$|`([^`]+)`", text, re.MULTILINE):
         if command := COMMAND.match(indented or quoted):
             yield command[0].strip()
 
@@ -82,6 +114,8 @@ def test_every_command_is_run() -> None:
         INSTALL,
         INSTALL_FOR_LOCAL,
         RUN,
+        ROWS,
+        RUN_HELP,
         INSTALL_FOR_RUNS,
         INSTALL_FOR_PYTHONPATH,
         DOCTOR,
@@ -89,18 +123,42 @@ def test_every_command_is_run() -> None:
     }
 
 
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in PAGES)])
+def test_what_a_page_links_to_or_names_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    linked = {Path(page).parent / (link or source) for link, source in LINK.findall(text) if "://" not in link}
+    named = {Path(name) for name in REPOSITORY_FILE.findall(text)}
+    assert not {str(path) for path in linked | named if not (ROOT / path).exists()}
+
+
 def test_the_doctor_finds_it_active(user: User) -> None:
     assert "is active" in user.types(DOCTOR, BRAINTRUST_API_KEY="key")
     assert "is not active" in user.types(DOCTOR, status=1, BRAINTRUST_MISTRAL_OVERLAY="0")
 
 
+class Ran(NamedTuple):
+    """What a program printed, and the spans of it that arrived."""
+
+    printed: str
+    spans: list[Json]
+
+    @property
+    def names(self) -> list[str]:
+        return [span["span_attributes"]["name"] for span in self.spans]
+
+
+def ran(user: User, code: str, python: str = "python", **environ: str) -> Ran:
+    """Run this program, the clients in it on the local Mistral unless they say which."""
+    with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
+        program = re.sub(r"(?<!Local)Mistral\((?!.*server_url)", f"Mistral(server_url={mistral.url!r}, ", code)
+        (user.checkout / "application.py").write_text(program)
+        printed = user.types(f"{python} application.py", MISTRAL_API_KEY="local", **bt.environment(), **environ)
+        return Ran(printed, bt.spans())
+
+
 def spans_of(user: User, code: str, python: str = "python", **environ: str) -> list[str]:
     """Run this piece of code and a call, and return the names of the spans that arrive."""
-    with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
-        program = f"{code}{CALL}".replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
-        (user.checkout / "application.py").write_text(program)
-        user.types(f"{python} application.py", MISTRAL_API_KEY="local", **bt.environment(), **environ)
-        return [span["span_attributes"]["name"] for span in bt.spans()]
+    return ran(user, f"{code}{CALL}", python, **environ).names
 
 
 def test_a_program_is_run_and_its_trace_drawn(user: User) -> None:
@@ -109,8 +167,12 @@ def test_a_program_is_run_and_its_trace_drawn(user: User) -> None:
         program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
         (user.checkout / "app.py").write_text(program)
         shown = user.types(f"{RUN} 2>&1")
+        user.types(ROWS)
     assert "tool: web_search" in shown
     assert "1 trace, 2 spans, 0 errors" in shown
+    assert "tool: web_search" in (user.checkout / "rows.jsonl").read_text()
+    # The names that a recipe refers to.
+    assert "document-library" in user.types(RUN_HELP)
 
 
 def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: User) -> None:
@@ -120,6 +182,26 @@ def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: 
         is_traced = any(name in code for name in ("auto_instrument", "wrap_mistral", "capture()"))
         expected = ["mistral.beta.conversations.start", "tool: web_search"] if is_traced else []
         assert spans_of(user, logger + code) == expected
+
+
+def test_every_recipe_with_code_is_run() -> None:
+    assert {title for title, pieces in RECIPES.items() if pieces} == RECIPE_SPANS.keys()
+
+
+@pytest.mark.parametrize("recipe", RECIPE_SPANS)
+def test_a_recipe_does_what_it_says(recipe: str, user: User) -> None:
+    user.types(INSTALL_FOR_LOCAL)
+    (code,) = RECIPES[recipe]
+    # Code of a recipe begins with its imports, and what every program has set up stands after them.
+    begin, end = code.index("from mistralai"), code.index("\n", code.index("from mistralai")) + 1
+    setup = "import braintrust\nbraintrust.auto_instrument()\nbraintrust.init_logger(project='recipes')\n"
+    result = ran(user, f"{code[:begin]}{code[begin:end]}{setup}{code[end:]}")
+    assert result.names == RECIPE_SPANS[recipe]
+    assert re.search(RECIPE_PRINTS.get(recipe, "^$"), result.printed), result.printed
+    if recipe == "Log what people think of an answer":
+        assert [span.get("scores") for span in result.spans] == [{"helpful": 1.0}, None]
+    if recipe == "Mask what people say":
+        assert "Canary" not in str(result.spans)
 
 
 def test_a_folder_that_no_start_up_file_is_read_in(user: User) -> None:
