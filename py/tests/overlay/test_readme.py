@@ -109,6 +109,13 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     return user
 
 
+@pytest.fixture(scope="module")
+def local_user(user: User) -> User:
+    """The user, with what shows traces on their own machine."""
+    user.types(INSTALL_FOR_LOCAL)
+    return user
+
+
 def test_every_command_is_run() -> None:
     assert set(commands()) == ELSEWHERE | {
         INSTALL,
@@ -162,27 +169,26 @@ def spans_of(user: User, code: str, python: str = "python", **environ: str) -> l
     return ran(user, f"{code}{CALL}", python, **environ).names
 
 
-def test_a_program_is_run_and_its_trace_drawn(user: User) -> None:
-    user.types(INSTALL_FOR_LOCAL)
+def test_a_program_is_run_and_its_trace_drawn(local_user: User) -> None:
     with LocalMistral(pace=0.0) as mistral:
         program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
-        (user.checkout / "app.py").write_text(program)
-        shown = user.types(f"{RUN} 2>&1")
-        user.types(ROWS)
+        (local_user.checkout / "app.py").write_text(program)
+        shown = local_user.types(f"{RUN} 2>&1")
+        local_user.types(ROWS)
     assert "tool: web_search" in shown
     assert "1 trace, 2 spans, 0 errors" in shown
-    assert "tool: web_search" in (user.checkout / "rows.jsonl").read_text()
+    assert "tool: web_search" in (local_user.checkout / "rows.jsonl").read_text()
     # The names that a recipe refers to.
-    assert "document-library" in user.types(RUN_HELP)
+    assert "document-library" in local_user.types(RUN_HELP)
 
 
-def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(user: User) -> None:
+def test_every_piece_of_code_runs_and_traces_a_call_if_it_sets_tracing_up(local_user: User) -> None:
     for code in PIECE_OF_CODE.findall(README):
         # A piece may leave the logger to another.
         logger = "import braintrust\nbraintrust.init_logger(project='readme')\n"
         is_traced = any(name in code for name in ("auto_instrument", "wrap_mistral", "capture()"))
         expected = ["mistral.beta.conversations.start", "tool: web_search"] if is_traced else []
-        assert spans_of(user, logger + code) == expected
+        assert spans_of(local_user, logger + code) == expected
 
 
 def test_every_recipe_with_code_is_run() -> None:
@@ -190,13 +196,12 @@ def test_every_recipe_with_code_is_run() -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPE_SPANS)
-def test_a_recipe_does_what_it_says(recipe: str, user: User) -> None:
-    user.types(INSTALL_FOR_LOCAL)
+def test_a_recipe_does_what_it_says(recipe: str, local_user: User) -> None:
     (code,) = RECIPES[recipe]
     # Code of a recipe begins with its imports, and what every program has set up stands after them.
     end = code.index("\n", code.index("from mistralai")) + 1
     setup = "import braintrust\nbraintrust.auto_instrument()\nbraintrust.init_logger(project='recipes')\n"
-    result = ran(user, f"{code[:end]}{setup}{code[end:]}")
+    result = ran(local_user, f"{code[:end]}{setup}{code[end:]}")
     assert result.names == RECIPE_SPANS[recipe]
     assert re.search(RECIPE_PRINTS.get(recipe, "^$"), result.printed), result.printed
     if recipe == "Log what people think of an answer":
