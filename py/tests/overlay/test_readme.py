@@ -27,8 +27,9 @@ PIECE_OF_CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 RECIPES = {
     section.partition("\n")[0]: PIECE_OF_CODE.findall(section) for section in PAGES["recipes.md"].split("\n## ")[1:]
 }
-LINK = re.compile(r"\]\(([^)#]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"")
-REPOSITORY_FILE = re.compile(r"`((?:py|docs)/[\w./]+|CONTRIBUTING\.md)`")
+LINK = re.compile(r"\]\(([^)]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+# `py/dist` is there after a build.
+REPOSITORY_FILE = re.compile(r"`((?:py|docs)/(?!dist)[\w./]+|CONTRIBUTING\.md)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )?(?:pip|python|make) [^`#\n]+")
 
 INSTALL = "pip install ./py mistralai"
@@ -130,12 +131,22 @@ def test_every_command_is_run() -> None:
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in PAGES)])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{name}" for name in PAGES)])
 def test_what_a_page_links_to_or_names_is_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    linked = {Path(page).parent / (link or source) for link, source in LINK.findall(text) if "://" not in link}
-    named = {Path(name) for name in REPOSITORY_FILE.findall(text)}
-    assert not {str(path) for path in linked | named if not (ROOT / path).exists()}
+    linked = {link or source for link, source in LINK.findall(text) if "://" not in link}
+    named = {path for path in REPOSITORY_FILE.findall(text) if not (ROOT / path).exists()}
+    assert not named | {link for link in linked if not leads_somewhere(ROOT / page, link)}
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Tell whether there is the file that a page links to, and in it the heading."""
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    if not (anchor and target.exists()):
+        return target.exists()
+    headings = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_doctor_finds_it_active(user: User) -> None:
