@@ -206,6 +206,13 @@ def test_every_recipe_with_code_is_run() -> None:
     assert {title for title, pieces in RECIPES.items() if pieces} == RECIPE_SPANS.keys()
 
 
+def test_the_frameworks_are_those_that_are_tested() -> None:
+    project = (ROOT / "py/pyproject.toml").read_text(encoding="utf-8")
+    tested = re.findall(r'^requires = \["[\w-]+==([\d.]+)"', project, re.MULTILINE)
+    table = PAGES["recipes.md"].partition("## Frameworks")[2]
+    assert sorted(re.findall(r"\d+\.\d+\.\d+", table)) == sorted(tested)
+
+
 @pytest.mark.parametrize("recipe", RECIPE_SPANS)
 def test_a_recipe_does_what_it_says(recipe: str, local_user: User) -> None:
     (code,) = RECIPES[recipe]
