@@ -197,13 +197,16 @@ def _methods(module: ModuleType) -> Finding:
     summary = f"{found} of {len(methods)} traced methods found"
     if not found:
         return Finding("methods", "problem", summary, "Reinstall mistralai: its client cannot be imported.", methods)
-    if found < len(methods):
-        advice = (
-            "This mistralai does not have the others, or lacks what they need (Google Cloud's client: google-auth); "
-            "calls of those that were found are traced."
-        )
+    # A resource that is missing whole is another version's, or another client's that was not installed.
+    present = {_resource_of(name) for name, place in methods.items() if place is not None}
+    if any(place is None and _resource_of(name) in present for name, place in methods.items()):
+        advice = "This mistralai does not have the others; calls of those that were found are traced."
         return Finding("methods", "note", summary, advice, methods)
     return Finding("methods", "ok", summary, details=methods)
+
+
+def _resource_of(method: str) -> str:
+    return method.rpartition(".")[0]
 
 
 def _telemetry() -> Finding:

@@ -269,7 +269,9 @@ def test_the_doctor_on_an_active_overlay(environment: Environment, sdk: str) -> 
     assert found["braintrust"]["summary"] == f"{sdk.partition('==')[2]}, and >=0.30.1 is supported"
     assert found["mistralai"]["summary"] == f"{version('mistralai')}, and >=1.12.4 is supported"
     methods = found["methods"]["details"]
-    assert found["methods"]["summary"] == f"{len(methods)} of {len(methods)} traced methods found"
+    # Google Cloud's client needs google-auth, and one resource is in 2.x alone.
+    assert found["methods"]["mark"] == "ok"
+    assert None not in [place for name, place in methods.items() if name.startswith("mistral.chat.")]
     start = methods["mistral.beta.conversations.start"]
     assert start == "mistralai.client.conversations.Conversations.start"
 
