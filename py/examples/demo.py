@@ -7,8 +7,10 @@ the two lines that trace them are in `main`.
 
 import argparse
 import asyncio
+import functools
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +50,15 @@ def converse(here: Services, agent_id: str) -> Any:
     return root
 
 
-def converse_streamed(here: Services, agent_id: str) -> Any:
-    """Have the same conversation, streamed, and draw its trace as it grows; returns the root."""
+def converse_streamed(here: Services, agent_id: str, picture: Path | None = None) -> Any:
+    """Have the same conversation, streamed, and draw its trace as it grows; returns the root.
+
+    `picture` is where to save how the trace looks after the handoff, in the middle of the stream.
+    """
     conversations = here.client.beta.conversations
     with braintrust.start_span(name="the same, streamed") as root, here.watch(root):
         stream = conversations.start_stream(agent_id=agent_id, inputs=QUESTION)
-        conversation_id, calls = read_stream(stream)
+        conversation_id, calls = read_stream(stream, functools.partial(save_trace, here, root, picture))
         while calls:
             results = answer_calls(calls)
             stream = conversations.append_stream(conversation_id=conversation_id, inputs=results)
@@ -67,8 +72,11 @@ def run(here: Services, _agent_id: str) -> Any:
     return root
 
 
-def read_stream(stream: Any) -> tuple[str, dict[str, str]]:
-    """Read a stream to its end and return the conversation's id and the arguments of each call by its id."""
+def read_stream(stream: Any, handed_over: Callable[[], None] | None = None) -> tuple[str, dict[str, str]]:
+    """Read a stream to its end and return the conversation's id and the arguments of each call by its id.
+
+    After a handoff, `handed_over` is called.
+    """
     conversation_id = ""
     calls: dict[str, str] = {}
     with stream as events:
@@ -78,7 +86,15 @@ def read_stream(stream: Any) -> tuple[str, dict[str, str]]:
             elif event.data.type == "function.call.delta":
                 call = event.data
                 calls[call.tool_call_id] = calls.get(call.tool_call_id, "") + call.arguments
+            elif event.data.type == "agent.handoff.done" and handed_over is not None:
+                handed_over()
     return conversation_id, calls
+
+
+def save_trace(here: Services, root: Any, picture: Path | None) -> None:
+    """Save how the trace with this root looks by now, where there is a place for it and Braintrust is local."""
+    if picture and (trace := here.trace(root)):
+        save_picture(trace, picture)
 
 
 TRACES = {"conversation": converse, "streamed": converse_streamed, "run": run}
@@ -101,12 +117,15 @@ def main() -> None:
         braintrust.auto_instrument()
         braintrust.init_logger(project="mistral demo")
 
-        for name in options.traces or TRACES:
-            root = TRACES[name](here, agent_id)
+        kind = "-llm-spans.svg" if options.llm_spans else ".svg"
+        traces = TRACES
+        if options.pictures:
+            open_picture = options.pictures / f"streamed-open{kind}"
+            traces = {**TRACES, "streamed": functools.partial(converse_streamed, picture=open_picture)}
+        for name in options.traces or traces:
+            root = traces[name](here, agent_id)
             here.show(root)
-            if options.pictures and (trace := here.trace(root)):
-                kind = "-llm-spans" if options.llm_spans else ""
-                save_picture(trace, options.pictures / f"{name}{kind}.svg")
+            save_trace(here, root, options.pictures and options.pictures / f"{name}{kind}")
 
 
 if __name__ == "__main__":

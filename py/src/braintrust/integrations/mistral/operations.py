@@ -165,11 +165,13 @@ def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request
     """Return what a stream logs that has brought this much, its children with their arrivals."""
     outcome = read(accumulator.response(), request)
     arrivals = accumulator.arrivals()
-    children = [
-        child if child.child_index is None else child._replace(arrival=arrivals.get(child.child_index))
-        for child in outcome.children
-    ]
-    return outcome._replace(children=children)
+    return outcome._replace(children=[_with_arrival(child, arrivals) for child in outcome.children])
+
+
+def _with_arrival(child: Child, arrivals: Mapping[int, Arrival]) -> Child:
+    """Return a child with its arrival: the same one where that is what it has."""
+    arrival = child.arrival if child.child_index is None else arrivals.get(child.child_index)
+    return child if arrival is child.arrival else child._replace(arrival=arrival)
 
 
 class Readers(NamedTuple):

@@ -47,19 +47,25 @@ _FIRST_LETTERS = frozenset("dD \t\r\n{[")
 # Most keys are one of these, which hold neither secrets nor media.
 _ORDINARY_NAMES = frozenset(
     {
+        "agent_id",
         "arguments",
+        "completed_at",
         "content",
         "created_at",
         "description",
         "function",
         "id",
+        "info",
+        "model",
         "name",
         "object",
         "parameters",
+        "result",
         "role",
         "text",
         "title",
         "type",
+        "url",
     }
 )
 

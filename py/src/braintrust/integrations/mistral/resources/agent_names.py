@@ -19,7 +19,9 @@ def learn_agent_name(agent_id: Loggable, name: Loggable) -> None:
 def learn_from_handoff(entry: Mapping[str, Loggable]) -> None:
     """Know the names of the two agents of a handoff."""
     for side in ("previous", "next"):
-        learn_agent_name(entry.get(f"{side}_agent_id"), entry.get(f"{side}_agent_name"))
+        name = entry.get(f"{side}_agent_name")
+        if name is not None:
+            learn_agent_name(entry.get(f"{side}_agent_id"), name)
 
 
 def agent_name_of(agent_id: Loggable) -> str | None:

@@ -7,7 +7,7 @@ tells the chunks of a message apart.
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from ..operations import Arrival, LiveAccumulator, ToolCallKey
@@ -221,16 +221,17 @@ class _Entry:
         self.arrival = Arrival(now, None)
         self.is_over = False
         self._loggable: LoggableFields | None = None
-        self._copy("created_at", data)
+        self._copy("created_at", _fields_of(data))
 
     def add(self, kind: str, data: Any, now: float) -> None:
         """Fold one more event of this entry, of type `kind`, seen at `now`."""
         self._loggable = None
+        fields = _fields_of(data)
         for name in self.copied:
-            self._copy(name, data)
+            self._copy(name, fields)
         if kind in _DONE:
             # Done events carry no completed_at.
-            self._copy("created_at", data, to="completed_at")
+            self._copy("created_at", fields, to="completed_at")
             self.arrival = Arrival(self.arrival.first, now)
 
     def is_whole(self) -> bool:
@@ -252,8 +253,8 @@ class _Entry:
     def _own_fields(self) -> _Fields:
         return self.fields
 
-    def _copy(self, name: str, data: Any, to: str | None = None) -> None:
-        value = getattr(data, name, None)
+    def _copy(self, name: str, fields: Mapping[str, Any], to: str | None = None) -> None:
+        value = fields.get(name)
         # Later pieces may name nothing any more.
         if is_given(value) and (value != "" or name not in self.fields):
             self.fields[to or name] = value
@@ -279,7 +280,7 @@ class _Message(_Entry):
         # Text goes past `add`, and may have been the first to name the model.
         super().add("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
-        self._copy("created_at", self.last, to="completed_at")
+        self._copy("created_at", _fields_of(self.last), to="completed_at")
         return {**self.fields, "role": "assistant", "content": self.content.value()}
 
 
@@ -343,6 +344,12 @@ _ENTRY_CLASSES: dict[str, type[_Entry]] = {
 
 
 _DONE = frozenset(kind for kind in _ENTRY_CLASSES if kind.endswith(".done"))
+
+
+def _fields_of(data: Any) -> Mapping[str, Any]:
+    """Return the fields of an event, by name; a model is slow to say that it does not have one."""
+    extra: Mapping[str, Any] | None = getattr(data, "__pydantic_extra__", None)
+    return {**data.__dict__, **extra} if extra else data.__dict__
 
 
 def _index(data: Any) -> int | None:

@@ -11,7 +11,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..errors import tool_error_text
 from ..faults import guarded
-from ..operations import Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
+from ..operations import Arrival, Child, Operation, Outcome, Request, ToolCallKey, ToolCallUpdate
 from ..payloads import Loggable, LoggableFields, only_dicts, parse_arguments, to_loggable, without_none
 from .agent_names import agent_name_of, learn_from_handoff
 from .conversation_stream import ConversationAccumulator, StreamedEntry
@@ -73,7 +73,8 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
 
 def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Child]:
     """Return the children that are over of a stream that is open, each once."""
-    children = (_streamed_child(entry, accumulator.conversation_id) for entry in accumulator.pop_over())
+    conversation_id = accumulator.conversation_id
+    children = [_streamed_child(entry, conversation_id) for entry in accumulator.pop_over()]
     return [child for child in children if child is not None]
 
 
@@ -81,7 +82,7 @@ def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Ch
 def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
     learn_from_handoff(entry.fields)
     # The response, which is read when the stream ends, has the same entry.
-    child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id)._replace(arrival=entry.arrival)
+    child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id, entry.arrival)
     return child
 
 
@@ -117,7 +118,9 @@ def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable
             yield ToolCallUpdate(key, output=entry["result"])
 
 
-def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable) -> Child:
+def _child(
+    entry: Mapping[str, Loggable], index: int, conversation_id: Loggable, arrival: Arrival | None = None
+) -> Child:
     """Return an entry of one of `_CHILD_TYPES` as a child span."""
     kind = entry["type"]
     metadata: dict[str, Loggable] = {
@@ -147,7 +150,8 @@ def _child(entry: Mapping[str, Loggable], index: int, conversation_id: Loggable)
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         pending_key = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
     start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
-    return Child(name, arguments, output, without_none(metadata), index, error, start, end, pending_key=pending_key)
+    about = without_none(metadata)
+    return Child(name, arguments, output, about, index, error, start, end, arrival, pending_key)
 
 
 def _tool_failure(info: Loggable, name: str) -> str | None:

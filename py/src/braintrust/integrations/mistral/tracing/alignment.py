@@ -73,10 +73,18 @@ def _shift(first: float, last: float, start: float, end: float) -> float:
 
 
 def _own_times(child: Child, shift: float, end: float, arrived_at: Callable[[float], float]) -> tuple[float, float]:
-    first_seen, last_seen = (time and arrived_at(time) for time in child.arrival or (None, None))
-    child_end = _first_known(child.end, shift, last_seen, end)
-    is_model_call = child.span_type is SpanTypeAttribute.LLM
-    child_start = child_end if is_model_call else _first_known(child.start, shift, first_seen, child_end)
+    first_seen, last_seen = child.arrival or (None, None)
+    child_end = end
+    if child.end is not None:
+        child_end = child.end + shift
+    elif last_seen is not None:
+        child_end = arrived_at(last_seen)
+    child_start = child_end
+    if child.span_type is not SpanTypeAttribute.LLM:
+        if child.start is not None:
+            child_start = child.start + shift
+        elif first_seen is not None:
+            child_start = arrived_at(first_seen)
     # The sum of floats may fall beyond the call by a rounding error.
     child_start = min(child_start, end)
     return child_start, max(child_start, min(child_end, end))
@@ -89,9 +97,3 @@ def _fill(call: Child, before: float, own_and_next: Sequence[tuple[float, float]
         until = following[0][0]
     # Children that are longer than the call begin before it.
     return min(before, until), until
-
-
-def _first_known(server_time: float | None, shift: float, arrival: float | None, otherwise: float) -> float:
-    if server_time is not None:
-        return server_time + shift
-    return otherwise if arrival is None else arrival

@@ -68,7 +68,6 @@ class Children:
         self._next_index = 0
         self._has_model_call = False
 
-    @guarded(fallback=None)
     def log(self, child: Child, now: float, first_output: float | None) -> None:
         """Log a child that is over while the call goes on, at `now` in Unix seconds, unless it was logged before.
 
@@ -153,30 +152,31 @@ def log_span(parent: Span, child: Child, start: float, end: float, place: int | 
 
 def _key(child: Child) -> Hashable:
     """Return what a child is known by while other entries of its response may still take their places before it."""
-    return child.span_type, str(child.metadata.get("tool_call_id", child.child_index))
+    return child.span_type is SpanTypeAttribute.LLM, str(child.metadata.get("tool_call_id", child.child_index))
 
 
 @guarded(fallback=None)
 def _correct(span: Span, was: Child, was_at: tuple[float, float], child: Child, at: tuple[float, float]) -> None:
     """Log what has become known of a child since it was logged: where it stands in time among all, above all."""
-    event: dict[str, Any] = {}
-    for name in ("input", "output", "error"):
-        value, before = getattr(child, name), getattr(was, name)
-        if value is not before and value is not None and value != before:
-            event[name] = value
-    event |= {"metadata": _new(child.metadata, was.metadata), "metrics": _new(child.metrics, was.metrics)}
+    # Nearly every child was read once, and is the same.
+    event = {} if child is was else _changes(was, child)
     if max(abs(at[0] - was_at[0]), abs(at[1] - was_at[1])) > _LEAST_SECONDS_TO_MOVE and _may_move(span, child, at[0]):
-        event["metrics"] |= {"start": at[0], "end": at[1]}
-    event = {name: value for name, value in event.items() if value}
+        event["metrics"] = {**event.get("metrics", {}), "start": at[0], "end": at[1]}
     if event:
         span.log(**event)
     if child.name != was.name:
         span.set_attributes(name=child.name)
 
 
+def _changes(was: Child, child: Child) -> dict[str, Any]:
+    """Return what to log of a child that is known better than it was."""
+    event = {name: getattr(child, name) for name in ("input", "output", "error")}
+    event = {name: value for name, value in event.items() if value != getattr(was, name)}
+    event |= {name: _new(getattr(child, name), getattr(was, name)) for name in ("metadata", "metrics")}
+    return {name: value for name, value in event.items() if value}
+
+
 def _new(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    if values is before:
-        return {}
     return {name: value for name, value in values.items() if value != before.get(name)}
 
 
