@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
+from tests.helpers.features import needs
 from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
 
@@ -26,7 +27,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-has_speech = pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x has no audio.speech")
+has_speech = needs("audio.speech")
 
 USAGE: Json = {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}
 TOKENS: Json = {"prompt_tokens": 4, "completion_tokens": 5, "tokens": 9}

@@ -10,8 +10,8 @@ from braintrust.integrations.mistral.resources.completions import read_response
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.features import TYPES_TOOL_CALLS
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
-from tests.helpers.spans import IS_MISTRALAI_1
 from tests.helpers.wire import Json
 from tests.resources.test_completions import IDENTITY, has_several_messages
 
@@ -22,7 +22,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-TYPE: Json = {} if IS_MISTRALAI_1 else {"type": "function"}
+TYPE: Json = {"type": "function"} if TYPES_TOOL_CALLS else {}
 """What 2.x and 3.x fill in."""
 
 HAS_WRAPPERS = hasattr(models, "UnknownContentChunk")
