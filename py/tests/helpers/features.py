@@ -4,6 +4,7 @@ import operator
 import typing
 from io import IOBase
 
+import pydantic
 import pytest
 
 from tests.helpers.wire import answer, client_of
@@ -30,6 +31,18 @@ def needs(path: str) -> pytest.MarkDecorator:
     """Skip a test where a client lacks a resource, or a method of one."""
     return pytest.mark.skipif(not has(path), reason=f"this mistralai has no {path}")
 
+
+def _wraps_invalid_events() -> bool:
+    kind = "tool.execution.done"
+    try:
+        models.ConversationEvents.model_validate({"event": kind, "data": {"type": kind}})
+    except pydantic.ValidationError:
+        return False
+    return True
+
+
+WRAPS_INVALID = _wraps_invalid_events()
+"""Whether an event or a chunk that the SDK knows, and cannot validate, is wrapped as one that it does not know."""
 
 STREAMS_CLOSE = hasattr(EventStream, "close")
 """Whether a stream has a `close`."""
