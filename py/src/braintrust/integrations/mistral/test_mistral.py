@@ -95,7 +95,9 @@ sends_fim_as_recorded = sent_as_recorded(
     "fim", "top_p", sent=inspect.signature(Fim.complete).parameters["top_p"].default == 1
 )
 sends_ocr_as_recorded = sent_as_recorded(
-    "ocr", "include_blocks", sent="include_blocks" in models.OCRRequest.model_fields
+    "ocr",
+    "include_blocks",
+    sent=getattr(models.OCRRequest.model_fields.get("include_blocks"), "default", None) is True,
 )
 sends_workflows_as_recorded = sent_as_recorded(
     "workflows",
