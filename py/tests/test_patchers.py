@@ -13,7 +13,6 @@ from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS, RESOURCES, wrap_mistral
 
 from tests.conftest import Conversations, LoggedSpans, MakeClient, Mistral
-from tests.helpers.spans import IS_MISTRALAI_1
 from tests.helpers.wire import answer
 
 
@@ -108,6 +107,14 @@ METHODS = (
     ),
     ("mistral.beta.rag.managed_indexes.search", "managed_indexes.ManagedIndexes.search"),
     ("mistral.beta.rag.managed_indexes.search_async", "managed_indexes.ManagedIndexes.search_async"),
+    ("mistral.beta.rag.managed_indexes.navigate", "managed_indexes.ManagedIndexes.navigate"),
+    ("mistral.beta.rag.managed_indexes.navigate_async", "managed_indexes.ManagedIndexes.navigate_async"),
+    ("mistral.beta.rag.managed_indexes.read", "managed_indexes.ManagedIndexes.read"),
+    ("mistral.beta.rag.managed_indexes.read_async", "managed_indexes.ManagedIndexes.read_async"),
+    ("mistral.beta.rag.managed_indexes.grep", "managed_indexes.ManagedIndexes.grep"),
+    ("mistral.beta.rag.managed_indexes.grep_async", "managed_indexes.ManagedIndexes.grep_async"),
+    ("mistral.beta.rag.managed_indexes.get_chunk", "managed_indexes.ManagedIndexes.get_chunk"),
+    ("mistral.beta.rag.managed_indexes.get_chunk_async", "managed_indexes.ManagedIndexes.get_chunk_async"),
     ("mistral.beta.libraries.documents.list", "documents.Documents.list"),
     ("mistral.beta.libraries.documents.list_async", "documents.Documents.list_async"),
     ("mistral.beta.libraries.documents.text_content", "documents.Documents.text_content"),
@@ -147,6 +154,8 @@ CLOUDS = {"chat": ("mistral.azure", "mistral.vertex"), "fim": ("mistral.vertex",
 
 # Only in 1.x is a class elsewhere, by another name.
 ELSEWHERE_IN_1 = {"beta_agents.BetaAgents": "mistral_agents.MistralAgents", "jobs.Jobs": "mistral_jobs.MistralJobs"}
+# And only in early 2.x.
+ELSEWHERE_IN_EARLY_2 = {"jobs.Jobs": "batch_jobs.BatchJobs"}
 
 # Name, target_module, target_path and the names of superseded_by.
 TABLE = [
@@ -164,6 +173,16 @@ TABLE = [
             f"{older}.{older_place.partition('.')[0]}",
             f"{older_place.partition('.')[2]}.{path.partition('.')[2]}",
             (f"{method}.v2",),
+        ),
+        *(
+            (
+                f"{method}.early_v2",
+                f"{newer}.{early_place.partition('.')[0]}",
+                f"{early_place.partition('.')[2]}.{path.partition('.')[2]}",
+                (f"{method}.v1",),
+            )
+            for class_place, early_place in ELSEWHERE_IN_EARLY_2.items()
+            if class_place == place.rpartition(".")[0]
         ),
     )
 ]
@@ -258,12 +277,10 @@ def test_the_patchers_of_the_installed_layout_find_their_targets_and_the_others_
     composite: type[CompositeFunctionWrapperPatcher],
 ) -> None:
     for patcher in composite.sub_patchers:
-        if ".extra." in str(patcher.target_module):
-            expected = is_importable(str(patcher.target_module))
-        else:
-            is_of_this_layout = patcher.name.endswith(".v1" if IS_MISTRALAI_1 else ".v2")
+        expected = is_importable(str(patcher.target_module))
+        if ".extra." not in str(patcher.target_module):
             method = patcher.target_path.rpartition(".")[2]
-            expected = is_of_this_layout and is_installed(f"{composite.name}.{method}")
+            expected = expected and is_installed(f"{composite.name}.{method}")
         assert patcher.applies(None, None) is expected
         if expected:
             assert patcher.is_patched(None, None)

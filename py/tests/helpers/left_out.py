@@ -1,4 +1,7 @@
-"""The methods of all clients that are left untraced on purpose, of every supported mistralai, and why."""
+"""The methods of all clients that are left untraced on purpose, of every supported mistralai, and why.
+
+No mistralai has all of them.
+"""
 
 _KEEPS = {
     "agents are kept and looked up here; what defines or changes one is traced": {
@@ -26,11 +29,18 @@ _KEEPS = {
         "ingest_documents list set_index_summary update",
         "beta.rag.managed_indexes": "create delete delete_documents get ingest_documents list update",
         "beta.rag.search_indexes": "get_deployment_summaries register_deployment unregister_deployment "
-        "update_index_metrics",
+        "update_index_metrics get_index_detail get_index_schema_detail get_index_schema_file get_index_summaries "
+        "register set_index_summary set_schema_summary unregister",
         "beta.rag.ingestion_pipeline_configurations": "list register update_run_info",
     },
+    "these look into what a registered index keeps, in some versions of 2.x": {
+        "beta.rag.search_indexes": "document_lookup documents_fetch",
+    },
     "connectors are set up and shared here, with credentials that no trace should be near; their tools are traced": {
-        "beta.connectors": "activate_for_consumer create create_credentials deactivate_for_consumer delete "
+        "beta.connectors": "activate_for_consumer activate_for_organization activate_for_user "
+        "activate_for_workspace create create_credentials create_or_update_organization_credentials "
+        "create_or_update_user_credentials create_or_update_workspace_credentials deactivate_for_consumer "
+        "deactivate_for_organization deactivate_for_user deactivate_for_workspace delete "
         "delete_all_user_credentials delete_credentials delete_organization_credentials delete_user_credentials "
         "delete_workspace_credentials get get_auth_url get_authentication_methods list list_organization_credentials "
         "list_tools list_user_credentials list_workspace_credentials share share_to_organization unshare "
@@ -62,8 +72,12 @@ _KEEPS = {
     },
     "this is Mistral's own observability: a trace of it would be a trace of traces": {
         "beta.observability.judges": "create delete fetch judge_conversation list update",
+        "beta.observability.campaigns": "create delete fetch fetch_status list list_events",
+        "beta.observability.chat_completion_events": "fetch fetch_similar_events judge search search_ids",
+        "beta.observability.chat_completion_events.fields": "fetch_option_counts fetch_options list",
         "beta.observability.datasets": "create create_record delete export_to_jsonl fetch fetch_task "
-        "import_from_dataset_records import_from_file import_from_playground import_from_spans list list_records "
+        "import_from_campaign import_from_dataset_records import_from_explorer import_from_file "
+        "import_from_playground import_from_spans list list_records "
         "list_tasks update",
         "beta.observability.datasets.records": "bulk_delete delete fetch judge update_payload update_properties",
         "beta.observability.evaluations": "create_pipeline create_pipeline_config delete_pipeline "

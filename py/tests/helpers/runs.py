@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import importlib
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -21,6 +22,11 @@ def import_runs() -> Any:
             return importlib.import_module("mistralai.extra.run.context")
         except ModuleNotFoundError:
             pytest.skip('needs the extra "agents" of mistralai', allow_module_level=True)
+
+
+def defers_calls() -> bool:
+    """Tell whether a run defers the calls of functions that are to be confirmed."""
+    return "requires_confirmation" in inspect.signature(import_runs().RunContext.register_func).parameters
 
 
 BREAD = [[calls("knead", {"minutes": 8})], [says("It rests.")]]

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from braintrust_mistral.local import LocalMistral
-from tests.helpers.clouds import CLOUDS
+from tests.helpers.clouds import CLOUDS, Cloud
+from tests.helpers.wire import answer, transports
 from tests.local.conftest import jsonpath_warns
 
 
@@ -14,7 +15,21 @@ MESSAGES: Any = [{"role": "user", "content": "Where does Lisbon lie?"}]
 
 @pytest.fixture
 def clouds(service: LocalMistral) -> dict[str, Any]:
-    return {name: cloud.make(server_url=service.url) for name, cloud in CLOUDS.items()}
+    return {name: cloud.make(server_url=service.url + _folder(cloud)) for name, cloud in CLOUDS.items()}
+
+
+def _folder(cloud: Cloud) -> str:
+    """Return what an application writes behind the host: where the client names no folder of its own, this is it."""
+    asked: list[str] = []
+
+    def handle(request: Any) -> Any:
+        asked.append(request.url.path)
+        return answer({}, status=404)
+
+    client = cloud.make(server_url="https://bakery.example", **transports(handle))
+    with pytest.raises(Exception, match="404"):
+        client.chat.complete(model="m", messages=MESSAGES)
+    return "/v1" if asked == ["/chat/completions"] else ""
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -1,17 +1,15 @@
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from tests.helpers.features import needs
 from tests.local.conftest import Http, jsonpath_warns
 
 
 pytestmark = [jsonpath_warns, pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")]
 
-MAJOR = int(version("mistralai").partition(".")[0])
 
-
-@pytest.mark.skipif(MAJOR < 2, reason="mistralai 1.x has no connectors")
+@needs("beta.connectors.call_tool")
 @pytest.mark.parametrize(("tool", "failed"), [("find_line", False), ("failing-tool", True)])
 def test_a_connectors_tool_answers(sdk: Any, tool: str, failed: bool) -> None:
     response = sdk.beta.connectors.call_tool(
@@ -21,7 +19,7 @@ def test_a_connectors_tool_answers(sdk: Any, tool: str, failed: bool) -> None:
     assert ("Cacilhas" in response.content[0].text) is not failed
 
 
-@pytest.mark.skipif(MAJOR < 3, reason="only mistralai 3.x has search indexes")
+@needs("beta.context.search_indexes")
 def test_an_index_is_searched_and_read(sdk: Any) -> None:
     indexes = sdk.beta.context.search_indexes
     hits = indexes.search(index_name="ferries", retriever={"type": "keyword", "query": "ticket", "top_k": 2}).hits

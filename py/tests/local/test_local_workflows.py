@@ -1,14 +1,14 @@
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from tests.helpers.features import needs
 from tests.local.conftest import Http, jsonpath_warns
 
 
 pytestmark = jsonpath_warns
 
-has_workflows = pytest.mark.skipif(version("mistralai").startswith("1."), reason="mistralai 1.x has no workflows")
+has_workflows = needs("workflows")
 
 
 @has_workflows

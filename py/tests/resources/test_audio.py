@@ -12,7 +12,8 @@ from unittest.mock import ANY
 import pytest
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient, Mistral
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls
+from tests.helpers.features import TAKES_ANY_FILE, needs
+from tests.helpers.spans import LoggedSpan, Media, logged_calls
 from tests.helpers.wire import Json, answer
 
 
@@ -24,8 +25,8 @@ except ImportError:  # 1.x
     from mistralai.transcriptions import Transcriptions
 
 
-has_speech = pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x has no audio.speech")
-takes_any_file = pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x takes bytes and buffered readers only")
+has_speech = needs("audio.speech")
+takes_any_file = pytest.mark.skipif(not TAKES_ANY_FILE, reason="this mistralai takes bytes and buffered readers only")
 
 RECORDING = b"ID3\x04bread\xff\x00rises"
 LOGGED_RECORDING = Media(RECORDING, "audio/mpeg", "bread.mp3")

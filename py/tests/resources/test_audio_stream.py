@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
+from tests.helpers.features import WRAPS_INVALID, needs
 from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
 
@@ -26,7 +27,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-has_speech = pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x has no audio.speech")
+has_speech = needs("audio.speech")
 
 USAGE: Json = {"prompt_tokens": 4, "completion_tokens": 5, "total_tokens": 9}
 TOKENS: Json = {"prompt_tokens": 4, "completion_tokens": 5, "tokens": 9}
@@ -279,7 +280,7 @@ def test_silence_is_a_single_event_with_an_empty_text() -> None:
     assert (outcome.output, accumulator.first_output) == ("", None)
 
 
-@pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x raises on an event that it cannot validate")
+@pytest.mark.skipif(not WRAPS_INVALID, reason="this mistralai raises on an event that it cannot validate")
 def test_a_known_event_that_the_sdk_cannot_validate_is_folded_from_what_was_on_the_wire() -> None:
     late = {"type": "transcription.segment", "text": " rises.", "start": "soon"}
     done = {"type": "transcription.done", "language": "en", "text": "Bread rises."}

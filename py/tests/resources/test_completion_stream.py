@@ -10,8 +10,8 @@ from braintrust.integrations.mistral.resources.completions import read_response
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.features import TYPES_TOOL_CALLS, WRAPS_INVALID
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
-from tests.helpers.spans import IS_MISTRALAI_1
 from tests.helpers.wire import Json
 from tests.resources.test_completions import IDENTITY, has_several_messages
 
@@ -22,10 +22,9 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-TYPE: Json = {} if IS_MISTRALAI_1 else {"type": "function"}
+TYPE: Json = {"type": "function"} if TYPES_TOOL_CALLS else {}
 """What 2.x and 3.x fill in."""
 
-HAS_WRAPPERS = hasattr(models, "UnknownContentChunk")
 KEEPS_LOGPROBS = "logprobs" in models.ChatCompletionChoice.model_fields
 KEEPS_MESSAGES = "messages" in models.ChatCompletionChoice.model_fields
 
@@ -147,7 +146,7 @@ def test_content_may_be_chunks_and_strings_in_turn(contents: list[Any], content:
     assert content_of(*contents) == content
 
 
-@pytest.mark.skipif(not HAS_WRAPPERS, reason="mistralai 1.x refuses chunks that it does not know")
+@pytest.mark.skipif(not WRAPS_INVALID, reason="this mistralai refuses chunks that it cannot validate")
 @pytest.mark.parametrize(
     "unknown",
     [
@@ -166,7 +165,7 @@ def test_a_chunk_that_the_sdk_does_not_know_is_what_was_on_the_wire(unknown: Jso
     assert streamed.output[0]["message"]["content"] == whole.output[0]["message"]["content"]
 
 
-@pytest.mark.skipif(not HAS_WRAPPERS, reason="mistralai 1.x refuses chunks that it does not know")
+@pytest.mark.skipif(not WRAPS_INVALID, reason="this mistralai refuses chunks that it cannot validate")
 def test_thinking_with_a_part_that_the_sdk_does_not_know_goes_on() -> None:
     unknown = {"type": "hologram", "depth": 3}
     parts = [[{"type": "thinking", "thinking": [part]}] for part in (text("a"), unknown, text("b"))]

@@ -11,6 +11,7 @@ from braintrust.integrations.mistral.resources.conversations import read_respons
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.features import WRAPS_INVALID
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces, retained
 from tests.helpers.wire import Json
 
@@ -23,10 +24,9 @@ except ImportError:  # 1.x
 
 KEEPS_MODEL_OF_TOOLS = "model" in models.ToolExecutionEntry.model_fields
 THINKS_WITH_TOOL_REFERENCES = "ToolReferenceChunk" in str(models.ThinkChunk.model_fields["thinking"].annotation)
-WRAPS_UNKNOWN_EVENTS = hasattr(models, "UnknownConversationEventsData")
 
 needs_unknown_events = pytest.mark.skipif(
-    not WRAPS_UNKNOWN_EVENTS, reason="mistralai 1.x raises on events that it cannot validate"
+    not WRAPS_INVALID, reason="this mistralai raises on events that it cannot validate"
 )
 
 

@@ -1,18 +1,18 @@
 """What the execution of a workflow logs: one span for each call, whatever requests it makes."""
 
 import asyncio
-from importlib.metadata import version
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
+from tests.helpers.features import needs
 from tests.helpers.spans import LoggedSpan, logged_calls
 from tests.helpers.wire import AT, Json, answer
 
 
-pytestmark = pytest.mark.skipif(version("mistralai").startswith("1."), reason="mistralai 1.x has no workflows")
+pytestmark = needs("workflows")
 
 EXECUTION: Json = {
     "workflow_name": "bake",

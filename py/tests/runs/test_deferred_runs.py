@@ -8,15 +8,13 @@ from braintrust.integrations.mistral.operations import ToolCallKey
 from braintrust.integrations.mistral.runs.runs import deferred_calls
 
 from tests.conftest import LoggedSpans
-from tests.helpers.runs import Kind, Run, both_kinds, both_ways, context_of, import_runs, unstreamed_run
-from tests.helpers.spans import IS_MISTRALAI_1, by_name, logged_span, outline
+from tests.helpers.runs import Kind, Run, both_kinds, both_ways, context_of, defers_calls, unstreamed_run
+from tests.helpers.spans import by_name, logged_span, outline
 from tests.helpers.wire import Json, ScriptedMistral, calls, gives, says
 
 
-if IS_MISTRALAI_1:
-    pytest.skip("mistralai 1.x defers no calls", allow_module_level=True)
-
-import_runs()
+if not defers_calls():
+    pytest.skip("this mistralai defers no calls", allow_module_level=True)
 
 CALL = calls("bake", {"degrees": 230})
 TURNS = [[CALL], [says("It rises.")]]

@@ -21,8 +21,17 @@ from braintrust.integrations.mistral.runs.runs import deferred_calls
 from braintrust.integrations.mistral.tracing.pending import pending_tool_calls as pending_calls
 
 from tests.conftest import LoggedSpans, wait_until
-from tests.helpers.runs import BREAD, Run, both_ways, context_of, import_runs, streamed_run, unstreamed_run
-from tests.helpers.spans import IS_MISTRALAI_1, logged_span, outline, short_name
+from tests.helpers.runs import (
+    BREAD,
+    Run,
+    both_ways,
+    context_of,
+    defers_calls,
+    import_runs,
+    streamed_run,
+    unstreamed_run,
+)
+from tests.helpers.spans import logged_span, outline, short_name
 from tests.helpers.wire import Json, ScriptedMistral, answer_until, calls, gives, streamed
 from tests.test_safety import assert_one_warning, break_function
 
@@ -480,7 +489,7 @@ async def observe() -> list[Any]:
             except Exception as error:
                 seen += [type(error), str(error), type(error.__cause__)]
             seen += mistral.requests
-        if not IS_MISTRALAI_1:
+        if defers_calls():
             seen += await observe_deferral(run)
     stream = await start(ScriptedMistral(*BREAD), knead)
     async for event in stream:

@@ -12,7 +12,8 @@ from unittest.mock import ANY
 import pytest
 
 from tests.conftest import LoggedSpans, wait_for_abandoned_streams
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, logged_calls
+from tests.helpers.features import STREAMS_CLOSE
+from tests.helpers.spans import LoggedSpan, logged_calls
 from tests.helpers.wire import USAGE, Handler, Json, answer_stream, answer_until, client_of, httpx, says, streamed
 
 
@@ -437,8 +438,8 @@ CASES = [
 def test_a_stream_ends_its_span_once_with_what_had_arrived_when(
     make_surface: Callable[[], Surface], ending: Ending, is_async: bool, spans: LoggedSpans
 ) -> None:
-    if ending in (the_caller_closes, the_caller_closes_after_the_end) and IS_MISTRALAI_1:
-        pytest.skip("streams of mistralai 1.x have no close()")
+    if ending in (the_caller_closes, the_caller_closes_after_the_end) and not STREAMS_CLOSE:
+        pytest.skip("streams of this mistralai have no close()")
     if make_surface is responses and not hasattr(models, "ResponsesStreamFrame"):
         pytest.skip("mistralai 1.x and 2.x have no Responses API")
     caller = Caller(make_surface(), is_async=is_async)

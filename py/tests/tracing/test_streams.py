@@ -113,7 +113,7 @@ def test_every_attribute_of_the_sdks_stream_passes_through(spans: LoggedSpans, m
 def test_a_stream_has_a_close_exactly_when_the_sdks_has_one(spans: LoggedSpans, make_client: MakeClient) -> None:
     def use(stream: Any) -> None:
         theirs = EventStreamAsync if isinstance(stream, EventStreamAsync) else EventStream
-        assert hasattr(stream, "close") == hasattr(theirs, "close") == (not IS_MISTRALAI_1)
+        assert hasattr(stream, "close") == hasattr(theirs, "close")
         assert not hasattr(stream, "aclose")
         if hasattr(theirs, "close"):
             assert inspect.iscoroutinefunction(stream.close) == inspect.iscoroutinefunction(theirs.close)

@@ -45,7 +45,8 @@ class Place(NamedTuple):
 
     Attributes:
         provider: whose client has it.
-        version: which versions of the SDK have it there: `v2` for 2.0 and newer, `v1` for 1.x.
+        version: which versions of the SDK have it there: `v2` for 2.0 and newer, `early_v2` for the first of 2.x where
+            they differ, `v1` for 1.x.
         module: its module.
         class_name: its name.
     """
@@ -81,7 +82,7 @@ class Resource(NamedTuple):
 
     Attributes:
         path: where it hangs on a client; with "mistral" in front, also the name of its patcher.
-        places: all places where its class may live; those of one provider from the newest version of the SDK on.
+        places: all places where its class may live, the newest SDK's first; an SDK has one of each provider's.
         operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
         wrappers: those of its other methods, by name, which only the client of Mistral's own API has.
     """
@@ -154,7 +155,10 @@ RESOURCES = (
     Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
     Resource(
         "batch.jobs",
-        on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
+        (
+            *on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
+            Place(MISTRAL, "early_v2", "mistralai.client.batch_jobs", "BatchJobs"),
+        ),
         batch.OPERATIONS,
     ),
     Resource(
@@ -211,7 +215,7 @@ def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> Itera
             "__module__": __name__,
         }
         method_name = method.title().replace("_", "")
-        class_name = f"{cloud.title()}{resource.name}{method_name}{place.version.upper()}Patcher"
+        class_name = f"{cloud.title()}{resource.name}{method_name}{place.version.title().replace('_', '')}Patcher"
         patcher = type(class_name, (MethodPatcher,), attributes)
         superseded_by[place.provider] = patcher
         yield patcher

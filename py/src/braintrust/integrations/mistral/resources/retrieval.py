@@ -100,13 +100,13 @@ CONNECTORS = {
 }
 """The traced methods of `client.beta.connectors`."""
 
-SEARCH_INDEXES = _searches(
-    "beta.context.search_indexes", "index_name", "search", "navigate", "read", "grep", "get_chunk"
-)
+_INDEX_METHODS = ("search", "navigate", "read", "grep", "get_chunk")
+
+SEARCH_INDEXES = _searches("beta.context.search_indexes", "index_name", *_INDEX_METHODS)
 """The traced methods of `client.beta.context.search_indexes`."""
 
-MANAGED_INDEXES = _searches("beta.rag.managed_indexes", "index_name", "search")
-"""The traced methods of `client.beta.rag.managed_indexes`, as 2.x has them."""
+MANAGED_INDEXES = _searches("beta.rag.managed_indexes", "index_name", *_INDEX_METHODS)
+"""The traced methods of `client.beta.rag.managed_indexes`, which search indexes are called in 2.x and 3.0."""
 
 DOCUMENTS = _searches("beta.libraries.documents", "library_id", "list", "text_content")
 """The traced methods of `client.beta.libraries.documents`: those that search a library, and read what is in it."""
