@@ -53,8 +53,8 @@ class Request(NamedTuple):
 
     def sent_to(self, provider: str, host: str | None) -> "Request":
         """Return the request as one to a deployment of Mistral's models at another provider."""
-        about: dict[str, Loggable] = {"provider": provider}
-        return self._replace(metadata={**self.metadata, **about, **({} if host is None else {"host": host})})
+        about: dict[str, Loggable] = {"provider": provider} if host is None else {"provider": provider, "host": host}
+        return self._replace(metadata={**self.metadata, **about})  # pylint: disable=no-member
 
 
 class Child(NamedTuple):

@@ -83,7 +83,10 @@ class _Transcription:
 
     def child(self, about: Mapping[str, Loggable]) -> Child:
         """Return what it logs, `about` its session."""
-        outcome = read_transcription(self._events.response(), Request(metadata=about))
+        # Pylint sees the function below the decorator.
+        outcome = read_transcription(  # pylint: disable=too-many-function-args
+            self._events.response(), Request(metadata=about)
+        )
         counted: dict[str, Loggable] = {
             "audio_size_bytes": self.audio_size,
             "audio_seconds": self.audio_seconds or None,
@@ -266,6 +269,8 @@ def _playable(data: bytes, audio_format: Mapping[str, Loggable]) -> tuple[bytes,
     if encoding not in ("pcm_s16le", "pcm_s32le") or not isinstance(rate, int):
         return data, "pcm"
     file = io.BytesIO()
+    # Pylint knows the class that reads alone.
+    # pylint: disable=no-member
     with wave.open(file, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(_SAMPLE_BYTES[encoding])
