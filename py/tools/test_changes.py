@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.changes import changes
+import pytest
+
+from tools.changes import changes, main
 from tools.surface import Surface, surface
 
 
@@ -65,6 +67,17 @@ def test_a_traced_method_that_vanished_is_an_exit_status(tmp_path: Path) -> None
     assert run.returncode == 1
     assert run.stdout.splitlines()[-1] == "These methods are traced and are gone: mistral.fim.complete"
     assert compared("new", "new").returncode == 0
+
+
+def test_a_resource_in_another_ones_place_is_none_that_vanished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file, resource in (("old", "beta.rag.managed_indexes"), ("new", "beta.context.search_indexes")):
+        surface = {"version": file, "methods": {f"mistral.{resource}.search": {}}, "models": {}}
+        (tmp_path / f"{file}.json").write_text(json.dumps(surface))
+    for files, status in ((("old", "new"), 0), (("new", "old"), 1)):
+        monkeypatch.setattr(sys, "argv", ["changes", *(str(tmp_path / f"{file}.json") for file in files)])
+        assert main() == status
 
 
 def test_the_surface_of_the_installed_mistralai() -> None:
