@@ -297,9 +297,10 @@ def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> Non
             continue
         target = operator.attrgetter(resource.path)(client)
         assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}
-        for method in resource.operations:
-            assert callable(getattr(target, method))
-            assert callable(getattr(target, f"{method}_async"))
+        # A version may lack some, each with its twin.
+        methods = [method for method in resource.operations if hasattr(target, method)]
+        assert methods or not resource.operations
+        assert methods == [method for method in resource.operations if hasattr(target, f"{method}_async")]
 
 
 def test_the_integration_is_what_auto_instrument_expects() -> None:
