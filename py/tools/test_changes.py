@@ -69,9 +69,7 @@ def test_a_traced_method_that_vanished_is_an_exit_status(tmp_path: Path) -> None
     assert compared("new", "new").returncode == 0
 
 
-def test_a_resource_in_another_ones_place_is_none_that_vanished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_resource_in_the_place_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file, resource in (("old", "beta.rag.managed_indexes"), ("new", "beta.context.search_indexes")):
         surface = {"version": file, "methods": {f"mistral.{resource}.search": {}}, "models": {}}
         (tmp_path / f"{file}.json").write_text(json.dumps(surface))
