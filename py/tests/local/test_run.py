@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import braintrust
@@ -30,6 +31,14 @@ except ImportError:
     from mistralai import Mistral
 Mistral().beta.conversations.start(model="web-search", inputs="When does the next ferry leave?")
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def interruptible() -> Iterator[None]:
+    """Where the tests run in a shell's background, Ctrl-C is ignored, and processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
