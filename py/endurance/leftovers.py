@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from braintrust.integrations.mistral.resources.agent_names import agent_names
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.logger import SpanImpl
 
@@ -28,7 +29,9 @@ class Held(NamedTuple):
     def beyond(self, before: "Held", waiting: int) -> Counter[str]:
         """What is held beyond what was held before, with `waiting` function calls that wait for results."""
         allowed = Counter(ThreadPoolExecutor=_SDK_THREADS, socket=_SDK_SOCKETS)
-        calls = Counter(SpanImpl=waiting, ToolCallKey=waiting, PendingToolCall=waiting, _Entry=waiting)
+        # An entry of a bounded map is an agent's name, too.
+        entries = waiting + len(agent_names)
+        calls = Counter(SpanImpl=waiting, ToolCallKey=waiting, PendingToolCall=waiting, _Entry=entries)
         grown = (self.threads - before.threads) + (self.files - before.files) - allowed
         # Of these there is one for each call that waits, whatever was there before.
         others = Counter({name: count for name, count in before.objects.items() if name not in calls})
