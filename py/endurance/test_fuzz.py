@@ -139,7 +139,7 @@ def test_whatever_a_response_is_it_can_be_read(path: str, response: Any, request
     reader = OPERATIONS[path].with_llm_spans
     if reader is not None:
         asked = Request(response, request)
-        reader(asked)({"outputs": response}, asked)
+        reader(asked).response({"outputs": response}, asked)
 
 
 @pytest.mark.parametrize("path", sorted(OPERATIONS))
@@ -399,7 +399,7 @@ def test_however_deep_a_value_is_what_is_logged_of_it_is_not(reading: str) -> No
         read_all = OPERATIONS["beta.conversations.start"].with_llm_spans
         assert read_all is not None
         asked = Request(value)
-        (call,) = read_all(asked)({"outputs": entries}, asked).children
+        (call,) = read_all(asked).response({"outputs": entries}, asked).children
         assert depth_of(call.output) <= MAX_DEPTH + 5
     else:
         result = READINGS[reading](value)
