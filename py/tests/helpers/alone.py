@@ -40,8 +40,15 @@ def run_alone(scenario: Callable[..., None], *arguments: str) -> list[Json]:
 
     A scenario that hangs fails. The SDK's queue is emptied at exit, not before: what is in it can be counted.
     """
+    completed = run_python(f"from {scenario.__module__} import {scenario.__name__} as s; s(*{arguments!r})")
+    assert completed.stderr == ""
+    return [json.loads(line) for line in completed.stdout.splitlines()]
+
+
+def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in an interpreter of its own, to its end, and return what it printed; one that hangs fails."""
     completed = subprocess.run(
-        [sys.executable, "-c", f"from {scenario.__module__} import {scenario.__name__} as s; s(*{arguments!r})"],
+        [sys.executable, "-c", code],
         env={**os.environ, "BRAINTRUST_SYNC_FLUSH": "1", "PYTHONWARNINGS": "ignore"},
         capture_output=True,
         text=True,
@@ -49,5 +56,4 @@ def run_alone(scenario: Callable[..., None], *arguments: str) -> list[Json]:
         check=False,
     )
     assert completed.returncode == 0, completed.stderr
-    assert completed.stderr == ""
-    return [json.loads(line) for line in completed.stdout.splitlines()]
+    return completed

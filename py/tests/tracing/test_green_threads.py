@@ -1,10 +1,8 @@
 """gevent and eventlet, patched before our import, after it, or in a forked process: streams are read and ended."""
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.helpers.alone import run_python
 
 
 GEVENT = "from gevent import monkey; monkey.patch_all()"
@@ -56,14 +54,6 @@ def test_streams_are_read_and_end_whenever_threads_are_patched(library: str, ord
     pytest.importorskip(library)
     patch, read = LIBRARIES[library]
     begin = {"early": [patch, IMPORT], "late": [IMPORT, patch], "in a forked process": [IMPORT, FORK, patch]}[order]
-    completed = subprocess.run(
-        [sys.executable, "-c", "\n".join(["import os", *begin, TRACE, read, FLUSH])],
-        env={**os.environ, "BRAINTRUST_SYNC_FLUSH": "1", "PYTHONWARNINGS": "ignore"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert completed.returncode == 0, completed.stderr
+    completed = run_python("\n".join(["import os", *begin, TRACE, read, FLUSH]))
     ended = [line for line in completed.stdout.splitlines() if '"duration"' in line]
     assert len(ended) == 6
