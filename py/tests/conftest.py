@@ -107,6 +107,8 @@ class LoggedSpans:
 
     def pop_ended(self) -> list[dict[str, Any]]:
         """Return the rows since the last `pop` when each span has ended, which is once."""
+        # One that is ended elsewhere may open others at its end.
+        wait_for_abandoned_streams()
         wait_until(lambda: 0 not in self.ends.values())
         assert set(self.ends.values()) <= {1}
         return self.pop()

@@ -538,8 +538,7 @@ def test_a_version_without_the_function_that_executes_functions_costs_their_span
     spans.pop()
     pending_calls.clear()
     asyncio.run(unstreamed_run(ScriptedMistral(*BREAD), context_of(knead)))
-    wait_until(lambda: 0 not in spans.ends.values())
-    rows = spans.pop()
+    rows = spans.pop_ended()
     # The call is shown as one that the application answers.
     assert outline(rows) == ["run", "  start", "    tool: knead", "  append"]
     assert rows[0]["output"] == [*BREAD[0], *BREAD[1]]

@@ -36,10 +36,10 @@ try:
 except ImportError:
     from mistralai import Mistral
 
-braintrust.init_logger(project="served")
 conversations = Mistral(api_key="local", server_url=os.environ["LOCAL_MISTRAL_URL"]).beta.conversations
 LONG = {"model": "long-stream-10000", "inputs": "long"}
 """
+LOGGER = 'braintrust.init_logger(project="my-project")\n'
 WSGI = """
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -142,7 +142,7 @@ def assert_ended(span: dict[str, Any]) -> None:
 
 def test_uvicorn_that_stops_sends_the_streams_that_it_cancelled(tmp_path: Path, bt: LocalBraintrust) -> None:
     command = ("uvicorn", "served:application", "--port", "{port}", "--timeout-graceful-shutdown", "1")
-    with serving(tmp_path, bt, *command, served=APPLICATION + LIFESPAN + ASGI) as server:
+    with serving(tmp_path, bt, *command, served=APPLICATION + LOGGER + LIFESPAN + ASGI) as server:
         spans = spans_after_a_stop(server, bt)
     assert_ended(spans["long"])
     assert spans["long"]["metadata"]["cancelled"] is True
@@ -159,7 +159,8 @@ def test_gunicorn_that_preloads_traces_streams_and_sends_what_is_open_when_it_st
     pytest.importorskip("gunicorn")
     pytest.importorskip("gevent")
     command = (*GUNICORN, "-k", kind, "served:application")
-    with serving(tmp_path, bt, *command, served=APPLICATION + WSGI, conf=conf) as server:
+    logger = "" if LOGGER.strip() in conf else LOGGER
+    with serving(tmp_path, bt, *command, served=APPLICATION + logger + WSGI, conf=conf) as server:
         for _ in range(2):
             with server.get("/short") as answer:
                 assert answer.read() == b"read"
