@@ -89,6 +89,21 @@ def test_wrapping_makes_none_of_the_resources_that_a_client_makes_when_it_is_ask
 
 
 @pytest.mark.usefixtures("uninstrumented")
+@pytest.mark.usefixtures("uninstrumented")
+def test_a_resource_that_a_client_makes_is_traced_before_another_thread_can_have_it(
+    spans: LoggedSpans,
+) -> None:
+    class Shared(Mistral):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            if name == "chat":
+                # As fast as a thread could be that asks for the same resource.
+                complete(self)
+
+    complete(wrap_mistral(Shared(api_key="key", client=httpx.Client(transport=httpx.MockTransport(completion)))))
+    assert len(spans.pop_ended()) == 2
+
+
 @pytest.mark.parametrize("is_made", [False, True], ids=["later", "before"])
 def test_llm_spans_are_decided_for_resources_made_before_and_later(
     is_made: bool, spans: LoggedSpans, make_client: MakeClient

@@ -1,6 +1,7 @@
 """The table of traced resources, turned into the SDK's patchers."""
 
 import logging
+import types
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
@@ -11,7 +12,7 @@ from braintrust.integrations.versioning import detect_module_version, version_sa
 from .faults import guarded
 from .operations import Operation
 from .patching import MethodPatcher, ResourcePatcher, Wrapper, traced_class
-from .providers import AZURE, MISTRAL, VERTEX, Provider
+from .providers import AZURE, MISTRAL, VERTEX, Provider, is_sdk_class
 from .resources import (
     agents,
     audio,
@@ -283,16 +284,17 @@ def wrap_mistral(client: Client, *, llm_spans: bool | None = None) -> Client:
     """
     if not _is_supported():
         return client
-    made_when_asked_for = getattr(type(client), "_sub_sdk_map", {})
     names = {resource.path.partition(".")[0] for resource in RESOURCES}
-    later = {name for name in names if name in made_when_asked_for and name not in vars(client)}
-    now = [name for name in names - later if _trace_attribute(client, name, llm_spans)]
-    if not later and not now:
+    made_when_asked_for = names & set(getattr(type(client), "_sub_sdk_map", ()))
+    if made_when_asked_for:
+        # First of all: another thread may ask for them now.
+        _trace_later(client, llm_spans)
+    now = names - (made_when_asked_for - set(vars(client)))
+    found = [_trace_attribute(client, name, llm_spans) for name in now]
+    if not made_when_asked_for and not any(found):
         raise TypeError(
             f"wrap_mistral() takes a client, as in wrap_mistral(Mistral(api_key=...)), not {type(client).__name__}"
         )
-    if later:
-        _trace_later(client, llm_spans)
     return client
 
 
@@ -354,14 +356,13 @@ def _trace_later(client: Any, llm_spans: bool | None) -> None:
     if llm_spans is not None:
         set_llm_spans(client, llm_spans)
     kind = traced_class(type(client))
-    if "__getattr__" not in vars(kind):
-        make = kind.__getattr__
+    if "__setattr__" not in vars(kind):
 
-        def make_traced(self: Any, name: str) -> Any:
-            made = make(self, name)
-            # It is an attribute from now on, and this not called again.
-            _trace_attribute(self, name, llm_spans_decided_for(self))
-            return made
+        def set_traced(self: Any, name: str, value: Any) -> None:
+            # Before the client has it, and so any other thread.
+            if is_sdk_class(type(value)):
+                _trace_attribute(types.SimpleNamespace(**{name: value}), name, llm_spans_decided_for(self))
+            super(kind, self).__setattr__(name, value)
 
-        kind.__getattr__ = make_traced
+        kind.__setattr__ = set_traced
     client.__class__ = kind

@@ -22,10 +22,14 @@ AZURE = Provider("azure", ("mistralai.azure.client", "mistralai_azure"))
 VERTEX = Provider("vertex", ("mistralai.gcp.client", "mistralai_gcp"))
 
 
+def is_sdk_class(kind: type[Any]) -> bool:
+    """Tell whether a class is one of Mistral's clients' own."""
+    return kind.__module__.partition(".")[0].startswith("mistralai")
+
+
 def sdk_class(kind: type[Any]) -> type[Any]:
     """Return the nearest class of Mistral's that a class derives from; itself, where it derives from none."""
-    ours = [base for base in kind.__mro__ if base.__module__.partition(".")[0].startswith("mistralai")]
-    return ours[0] if ours else kind
+    return next(filter(is_sdk_class, kind.__mro__), kind)
 
 
 @functools.lru_cache(maxsize=256)
