@@ -41,6 +41,15 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
+# The first line of a traceback, and what stands before those that are its own; the name of an exception after it, or
+# alone in the first line of what `_lines_without_messages` makes; the end of what `api_error_text` makes.
+_TRACEBACKS = {
+    "Traceback (most recent call last):": "",
+    "  + Exception Group Traceback (most recent call last):": "  | ",
+}
+_RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
+_RAISED_ALONE = re.compile(r"([\w.<>]+)(?: \(status \d+\))?$")
+_API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
 _INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()
 
@@ -72,6 +81,22 @@ def api_error_text(message: object, code: object) -> str:
     if is_masking():
         return "Error" if code is None else f"Error (code {code})"
     return safe_error_text(str(message) if code is None else f"{message} (code {code})")
+
+
+def error_type_of(text: str) -> str | None:
+    """Return the name of the exception that a span's error text is of, or the API's code; `None` for another text.
+
+    Of a chain of exceptions it is the one that the caller saw.
+    """
+    lines = text.splitlines()
+    headers = [number for number, line in enumerate(lines) if line in _TRACEBACKS]
+    if headers:
+        start = headers[-1]
+        own = (line.removeprefix(_TRACEBACKS[lines[start]]) for line in lines[start + 1 :])
+        found = _RAISED.match(next((line for line in own if not line.startswith(" ")), ""))
+    else:
+        found = _RAISED_ALONE.match(lines[0] if lines else "") or _API_CODE.search(text)
+    return found[1] if found else None
 
 
 def safe_error_text(text: str) -> str:
