@@ -41,14 +41,14 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
-# The first line of a traceback, and what stands before those that are its own; the name of an exception after it, or
-# alone in the first line of what `_lines_without_messages` makes; the end of what `api_error_text` makes.
+# The first line of a traceback, and what stands before its other lines; the name of an exception after these, or in front
+# of them where its message is left out; the end of an error that the API reported.
 _TRACEBACKS = {
     "Traceback (most recent call last):": "",
     "  + Exception Group Traceback (most recent call last):": "  | ",
 }
 _RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
-_RAISED_ALONE = re.compile(r"([\w.<>]+)(?: \(status \d+\))?$")
+_RAISED_IN_FRONT = re.compile(r"([\w.<>]+)(?: \(status \d+\))?\n  File ")
 _API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
 _INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()
@@ -95,7 +95,7 @@ def error_type_of(text: str) -> str | None:
         own = (line.removeprefix(_TRACEBACKS[lines[start]]) for line in lines[start + 1 :])
         found = _RAISED.match(next((line for line in own if not line.startswith(" ")), ""))
     else:
-        found = _RAISED_ALONE.match(lines[0] if lines else "") or _API_CODE.search(text)
+        found = _RAISED_IN_FRONT.match(text) or _API_CODE.search(text)
     return found[1] if found else None
 
 
