@@ -260,7 +260,7 @@ def test_unmasked_it_is_its_message_too() -> None:
 # The type of an error
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """Has a message of several lines, which look like others."""
 
     def __init__(self, message: str = "Refused\nKeyError: oven") -> None:
@@ -283,7 +283,7 @@ def types_without_and_with_mask(error: BaseException) -> list[str | None]:
     [
         (raising, ValueError("no oven"), "ValueError"),
         (raising, ValueError(), "ValueError"),
-        (raising, _Refusal(), "tests.test_errors._Refusal"),
+        (raising, _RefusedError(), "tests.test_errors._RefusedError"),
         (raising, ValueError(MAX_LENGTH * "x"), "ValueError"),
         (raising, json.JSONDecodeError("no JSON", "{", 1), "json.decoder.JSONDecodeError"),
         *((make, KeyError("oven"), "KeyError") for make in (with_note, with_cause, with_context)),
@@ -304,8 +304,12 @@ def test_the_type_of_an_exception_is_its_name(
         (api_error_text("No flour", None), None),
         (tool_error_text("Error executing tool bake: no oven", "bake"), None),
         ("Error", None),
+        ("Error: no oven", None),
+        ("The oven.Then: nothing", None),
         ("", None),
+        ("mistralai.extra.exceptions.MCPException: no oven", "mistralai.extra.exceptions.MCPException"),
+        ("ValueError: no oven", "ValueError"),
     ],
 )
-def test_the_type_of_what_the_api_reports_is_its_code(text: str, expected: str | None) -> None:
+def test_the_type_of_what_has_no_traceback_is_its_code_or_what_it_begins_with(text: str, expected: str | None) -> None:
     assert error_type_of(text) == expected

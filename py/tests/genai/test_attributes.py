@@ -1,7 +1,5 @@
 """The attributes of the rows that this integration logs."""
 
-from typing import Any
-
 import pytest
 from braintrust.integrations.mistral.genai import span_attributes
 from braintrust.integrations.mistral.genai.attributes import CONTENT_ATTRIBUTES
@@ -159,13 +157,12 @@ OPERATIONS: dict[str, str | None] = {
 
 def test_each_traced_method_is_an_operation_as_far_as_opentelemetry_knows_it() -> None:
     operations = [each for resource in RESOURCES for each in resource.operations.values()]
-    rows = [{"span_attributes": {"name": each.span_name, "type": each.span_type}} for each in operations]
-    found = {each.span_name.removeprefix("mistral."): operation_of(row) for each, row in zip(operations, rows)}
-    assert found == OPERATIONS
+    found = {each.span_name: operation_of(each.span_name, each.span_type) for each in operations}
+    assert found == {f"mistral.{name}": operation for name, operation in OPERATIONS.items()}
 
 
-def operation_of(row: Json) -> str | None:
-    return span_attributes(row).get("gen_ai.operation.name")
+def operation_of(name: str, span_type: str) -> str | None:
+    return span_attributes({"name": name, "type": span_type}).get("gen_ai.operation.name")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +183,7 @@ def operation_of(row: Json) -> str | None:
     ],
 )
 def test_so_are_the_spans_beside_those(name: str, span_type: str, operation: str | None) -> None:
-    assert operation_of({"name": name, "type": span_type}) == operation
+    assert operation_of(name, span_type) == operation
 
 
 def test_an_increment_tells_the_requested_model_from_the_one_that_answered() -> None:
@@ -384,5 +381,3 @@ def test_content_is_left_out_where_it_is_not_wanted() -> None:
     for record in (chat, conversation, tool):
         assert "secret" in str(span_attributes(record))
         assert "secret" not in str(span_attributes(record, capture_content=False))
-
-

@@ -14,8 +14,8 @@ import braintrust
 import braintrust.integrations.mistral as package
 import pytest
 from braintrust.integrations.mistral.genai import customizer as customizer_module
-from braintrust.integrations.mistral.genai.customizer import GenAIAttributes
 from braintrust.integrations.mistral.genai.attributes import CONTENT_ATTRIBUTES
+from braintrust.integrations.mistral.genai.customizer import GenAIAttributes
 from braintrust.logger import Attachment
 from braintrust.span_types import SpanTypeAttribute
 from hypothesis import given as given_that
@@ -73,6 +73,7 @@ CHAT_ATTRIBUTES: Json = {
     "provider.name": "mistral_ai",
     "request.model": "mistral-small-latest",
     "request.temperature": 0.5,
+    "output.type": "text",
     "response.model": "mistral-small-2603",
     "response.id": "r1",
     "response.finish_reasons": ["stop"],
@@ -127,7 +128,8 @@ def test_a_streamed_chat_has_the_same_and_the_time_to_its_first_chunk(
     consume(make_client(lambda _: answer_stream(events)).chat.stream(**CHAT))
     row = spans.pop_one()
     first_chunk = row["metrics"]["time_to_first_token"]
-    assert attributes_of(row) == {**CHAT_ATTRIBUTES, "response.time_to_first_chunk": first_chunk}
+    streamed = {"request.stream": True, "response.time_to_first_chunk": first_chunk}
+    assert attributes_of(row) == {**CHAT_ATTRIBUTES, **streamed}
 
 
 def responded(*outputs: Json) -> Json:
@@ -162,6 +164,8 @@ def test_a_conversation_and_its_tools_have_theirs(
         "conversation.id": "conv1",
         "agent.id": "a1",
         "agent.name": "Router",
+        "output.type": "text",
+        "response.finish_reasons": ["tool_call"],
         "usage.input_tokens": 9,
         "usage.output_tokens": 3,
         "system_instructions": [{"type": "text", "content": "Be brief."}],
@@ -221,8 +225,9 @@ def test_a_run_and_the_tools_in_it_are_known_while_they_last(spans: LoggedSpans)
     assert attributes_of(run_row) == {
         "operation.name": "invoke_agent",
         "provider.name": "mistral_ai",
+        "output.type": "text",
         "input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-        "output.messages": [{"role": "assistant", "parts": [TEXT_PART]}],
+        "output.messages": [{"role": "assistant", "parts": [TEXT_PART], "finish_reason": "stop"}],
     }
     assert attributes_of(tool_row) == {
         "operation.name": "execute_tool",
@@ -516,7 +521,8 @@ def test_an_application_sends_the_attributes_to_braintrust(tmp_path: Path) -> No
     (streamed,) = by_name["mistral.beta.conversations.start_stream"]
     (appended,) = by_name["mistral.beta.conversations.append"]
     unstreamed = attributes_of(started)
-    assert unstreamed.keys() | {"response.time_to_first_chunk"} == attributes_of(streamed).keys()
+    added = {"request.stream", "response.time_to_first_chunk"}
+    assert unstreamed.keys() | added == attributes_of(streamed).keys()
     types = ["server_tool_call", "server_tool_call_response"] * 3
     types += ["agent.handoff", "reasoning", "text", "tool_reference", "text", "tool_reference", "tool_call"]
     for row in (started, streamed):

@@ -41,14 +41,14 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
-# The first line of a traceback, and what stands before its other lines; the name of an exception after these, or in front
-# of them where its message is left out; the end of an error that the API reported.
+# The first line of a traceback, and what stands before its other lines; the name of an exception after these, or in
+# front where there are none or its message is left out; the end of an error that the API reported.
 _TRACEBACKS = {
     "Traceback (most recent call last):": "",
     "  + Exception Group Traceback (most recent call last):": "  | ",
 }
 _RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
-_RAISED_IN_FRONT = re.compile(r"([\w.<>]+)(?: \(status \d+\))?\n  File ")
+_RAISED_IN_FRONT = re.compile(r"((?:\w+\.)+[\w.<>]+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)")
 _API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
 _INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()

@@ -11,7 +11,7 @@ from typing import Any
 from braintrust.logger import BaseAttachment
 
 from ..media import bytes_in_memory
-from ..payloads import MAX_DEPTH, only_dicts, to_loggable, without_none
+from ..payloads import MAX_DEPTH, to_loggable, without_none
 from ..secret_names import is_secret_name
 from .parts import ENTRIES, Fields, content_parts, fields_of, message_parts, text_of, tool_response_part
 
