@@ -22,7 +22,7 @@ from hypothesis import given as given_that
 from hypothesis import strategies as st
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
-from tests.conftest import LoggedSpans, MakeClient
+from tests.conftest import CallMethod, LoggedSpans, MakeClient
 from tests.genai.test_messages import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
 from tests.helpers.clouds import client_at
 from tests.helpers.spans import consume
@@ -205,6 +205,85 @@ def test_a_conversation_and_its_tools_have_theirs(
     ]
     assert attributes_of(appended)["response.model"] == "m"
     assert not customizer._awaited
+
+
+ADD: Json = {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {}}}
+TOOL: Json = {"type": "function", "function": ADD}
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_a_tool_has_the_description_that_its_request_gave(make_client: MakeClient, spans: LoggedSpans) -> None:
+    """And none that another request gave, nor one that nobody gave."""
+    search = {**CALL, "tool_call_id": "c2", "name": "search"}
+    client = make_client(lambda _: answer(responded(CALL, search)))
+    with braintrust.start_span(name="application"):
+        client.beta.conversations.start(model="m", inputs="Hi", tools=[TOOL])
+        client.beta.conversations.start(model="m", inputs="Hi", tools=[{"type": "web_search"}])
+    described = [attributes_of(row).get("tool.description") for row in spans.pop()[1:]]
+    assert described == [None, "Adds.", None, None, None, None]
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_so_has_one_of_a_completion(make_client: MakeClient, spans: LoggedSpans) -> None:
+    call = {"id": "c1", "function": {"name": "add", "arguments": "{}"}}
+    message = {"role": "assistant", "content": "", "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    client = make_client(lambda _: answer({**COMPLETION, "choices": [choice]}))
+    client.chat.complete(model="m", messages=CHAT["messages"], tools=[TOOL])
+    _, tool = spans.pop()
+    assert attributes_of(tool)["tool.description"] == "Adds."
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_an_agent_that_is_created_has_its_name_and_its_version(call_method: CallMethod, spans: LoggedSpans) -> None:
+    definition = {"model": "m", "name": "Baker", "instructions": "Be brief."}
+    times = dict.fromkeys(("created_at", "updated_at"), "2026-10-05T14:45:45Z")
+    fields = {"object": "agent", "id": "a1", "version": 0, "versions": [0], "deployment_chat": False, "source": "api"}
+    call_method(lambda _: answer({**definition, **fields, **times}), "beta.agents.create", **definition)
+    assert attributes_of(spans.pop_one()) == {
+        "operation.name": "create_agent",
+        "provider.name": "mistral_ai",
+        "agent.id": "a1",
+        "agent.name": "Baker",
+        "agent.version": "0",
+        "request.model": "m",
+        "system_instructions": [{"type": "text", "content": "Be brief."}],
+    }
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_embeddings_have_their_size(call_method: CallMethod, spans: LoggedSpans) -> None:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}
+    usage = {"prompt_tokens": 2, "completion_tokens": 0, "total_tokens": 2}
+    response = {"id": "e1", "object": "list", "model": "embed-2312", "data": [vector], "usage": usage}
+    asked = {"model": "embed", "inputs": "Hi", "output_dimension": 3, "encoding_format": "float"}
+    call_method(lambda _: answer(response), "embeddings.create", **asked)
+    assert attributes_of(spans.pop_one()) == {
+        "operation.name": "embeddings",
+        "provider.name": "mistral_ai",
+        "request.model": "embed",
+        "request.encoding_formats": ["float"],
+        "embeddings.dimension.count": 2,
+        "response.id": "e1",
+        "response.model": "embed-2312",
+        "usage.input_tokens": 2,
+        "usage.output_tokens": 0,
+    }
+
+
+@needs_customizers
+@pytest.mark.usefixtures("customizer")
+def test_a_call_that_fails_has_the_type_of_its_error(call_method: CallMethod, spans: LoggedSpans) -> None:
+    with pytest.raises(Exception, match="503") as caught:
+        call_method(lambda _: answer({"message": "no oven"}, 503), "chat.complete", **CHAT)
+    error_type = type(caught.value)
+    metadata = spans.pop_one()["metadata"]
+    assert metadata["error.type"] == f"{error_type.__module__}.{error_type.__qualname__}"
+    assert metadata["gen_ai.operation.name"] == "chat"
 
 
 @needs_customizers

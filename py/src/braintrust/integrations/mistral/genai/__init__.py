@@ -2,8 +2,8 @@
 
 For whoever exports them; nothing here needs OpenTelemetry, and nothing raises.
 
-The conventions are those of OpenTelemetry's repository `semantic-conventions-genai`, into which they moved with 1.42 of
-its semantic conventions. What comes out fits the schemas of 1.37 to 1.41 as well.
+The conventions are those of OpenTelemetry's repository `semantic-conventions-genai`, into which they moved with 1.42
+of its semantic conventions. What comes out fits the schemas of 1.37 to 1.41 as well.
 """
 
 from .attributes import span_attributes
