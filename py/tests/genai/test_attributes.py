@@ -222,11 +222,13 @@ def test_a_whole_row_has_the_requested_model_beside_the_one_that_answered() -> N
     ],
 )
 def test_the_type_of_the_output_is_what_was_asked_for(name: str, metadata: Json, expected: str | None) -> None:
-    opened = call_record(name, metadata=metadata, metrics={"start": 1.0})
+    opened = call_record(name, metadata={"model": "m", **metadata}, metrics={"start": 1.0})
     assert span_attributes(opened).get("gen_ai.output.type") == expected
-    # Later records do not have the request, and would put another type in its place.
-    closed = call_record(name, output=[], metrics={"end": 2.0})
-    assert "gen_ai.output.type" not in span_attributes(closed)
+    # Later records do not have the request, and must not put another type in its place.
+    closed = call_record(name, output=[], metadata={"model": "m"}, metrics={"end": 2.0})
+    corrected = call_record(name, input="Hi", metrics={"start": 1.5, "end": 1.9})
+    for record in (closed, corrected):
+        assert span_attributes(record).get("gen_ai.output.type", expected) == expected
 
 
 def test_what_a_conversation_ended_for_is_known_when_it_is_over() -> None:

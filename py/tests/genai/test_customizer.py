@@ -292,7 +292,7 @@ def test_a_run_and_the_tools_in_it_are_known_while_they_last(spans: LoggedSpans)
     """A function that a run executes is open for as long as it takes, and knows its result when it closes."""
     internal: Any = {"instrumentation": "mistral-auto"}
     with braintrust.start_span(
-        name="mistral.beta.conversations.run", type="task", input="Hi", internal=internal
+        name="mistral.beta.conversations.run", type="task", input="Hi", metadata={"model": "m"}, internal=internal
     ) as run:
         metadata = {"tool_type": "function.call", "tool_name": "add"}
         with run.start_span(
@@ -304,6 +304,7 @@ def test_a_run_and_the_tools_in_it_are_known_while_they_last(spans: LoggedSpans)
     assert attributes_of(run_row) == {
         "operation.name": "invoke_agent",
         "provider.name": "mistral_ai",
+        "request.model": "m",
         "output.type": "text",
         "input.messages": [{"role": "user", "parts": [TEXT_PART]}],
         "output.messages": [{"role": "assistant", "parts": [TEXT_PART], "finish_reason": "stop"}],

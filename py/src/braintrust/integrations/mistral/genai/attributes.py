@@ -134,8 +134,8 @@ def _own_attributes(operation: str | None, name: str, row: Fields, metadata: Fie
     attributes = {**_request_attributes(row, metadata), **_response_attributes(row, metadata)}
     if operation == "embeddings":
         attributes |= _embeddings_attributes(fields_of(row.get("output")), metadata)
-    if operation in _WITH_OUTPUT_TYPE and _is_start(row):
-        attributes["gen_ai.output.type"] = _output_type(name, metadata)
+    if operation in _WITH_OUTPUT_TYPE:
+        attributes["gen_ai.output.type"] = _output_type(name, row, metadata)
     if operation in _WITH_MESSAGES:
         attributes |= _messages(name, row)
     return attributes
@@ -150,9 +150,10 @@ def _creation_attributes(definition: Fields, metadata: Fields) -> Fields:
     }
 
 
-def _is_start(row: Fields) -> bool:
-    """Tell whether a record holds the request: it is the first of its span, or a whole row."""
-    return "start" in fields_of(row.get("metrics")) or row.get("input") is not None
+def _holds_request(row: Fields, metadata: Fields) -> bool:
+    """Tell whether a record is a span's first, or a whole row; a later one may correct its times or its input."""
+    is_first = "start" in fields_of(row.get("metrics")) or row.get("input") is not None
+    return is_first and any(name in metadata for name in ("model", "agent_id", "conversation_id"))
 
 
 def _request_attributes(row: Fields, metadata: Fields) -> Fields:
@@ -181,7 +182,7 @@ def _requested_model(row: Fields, metadata: Fields) -> Any:
         return metadata["requested_model"]
     # An agent brings its own model: in a whole row it is the one that answered.
     is_answering = row.get("output") is not None and "agent_id" in metadata
-    return metadata.get("model") if _is_start(row) and not is_answering else None
+    return metadata.get("model") if _holds_request(row, metadata) and not is_answering else None
 
 
 def _library_ids(tools: list[Fields]) -> str | None:
@@ -190,14 +191,16 @@ def _library_ids(tools: list[Fields]) -> str | None:
     return ",".join(text_of(each) for some in ids if isinstance(some, list) for each in some) or None
 
 
-def _output_type(name: str, metadata: Fields) -> str:
+def _output_type(name: str, row: Fields, metadata: Fields) -> str | None:
     if "speech" in name:
         return "speech"
     # Where chats, conversations and responses have it; a run has the name of a class.
     sources = (metadata, fields_of(metadata.get("completion_args")), fields_of(metadata.get("text")))
     formats = [fields_of(source.get(key)) for source in sources for key in ("response_format", "format", "format_")]
     is_json = any(text_of(each.get("type")).startswith("json") for each in formats)
-    return "json" if is_json or "output_format" in metadata else "text"
+    if is_json or "output_format" in metadata:
+        return "json"
+    return "text" if _holds_request(row, metadata) else None
 
 
 def _embeddings_attributes(output: Fields, metadata: Fields) -> Fields:
