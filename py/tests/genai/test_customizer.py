@@ -507,7 +507,7 @@ loggable = st.recursive(
         },
     ),
     opens=st.booleans(),
-    name=st.sampled_from(["mistral.chat.complete", "mistral.beta.conversations.start", "mistral.fim.complete"]),
+    name=st.sampled_from(["mistral.chat.complete", "mistral.beta.conversations.start", "tool: add"]),
 )
 def test_every_record_that_the_sdk_could_export_is_read(record: Json, opens: bool, name: str) -> None:
     customizer = GenAIAttributes()

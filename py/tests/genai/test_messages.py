@@ -711,6 +711,18 @@ NAMES = [
     "tool_type",
     "previous_agent_id",
     "content_type",
+    "confirmation_status",
+    "error",
+    "agent_version",
+    "requested_model",
+    "response_format",
+    "format",
+    "library_ids",
+    "library_id",
+    "encoding_format",
+    "embedding_length",
+    "tool_name",
+    "span_parents",
 ]
 TYPES = [
     "text",
@@ -743,6 +755,11 @@ TYPES = [
     "mistral.chat.complete",
     "mistral.beta.conversations.start",
     "mistral.fim.complete",
+    "mistral.beta.agents.create",
+    "mistral.embeddings.create",
+    "mistral.responses.create",
+    "function_call",
+    "json_schema",
     "llm",
     "assistant",
     "data:,",
@@ -800,8 +817,14 @@ def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind:
         check,
         {"role": "user", "content": [chunk], "tool_calls": [chunk], "message": chunk, "function": chunk},
     )
-    for name in ("chat.complete", "beta.conversations.start", "fim.complete"):
-        record = call_record(name, input=chunk, output=[chunk], metadata=values, metrics=values)
+    for name in (
+        "chat.complete",
+        "beta.conversations.start",
+        "fim.complete",
+        "embeddings.create",
+        "beta.agents.create",
+    ):
+        record = call_record(name, input=chunk, output=[chunk], error=chunk, metadata=values, metrics=values)
         check_attributes(check, span_attributes(record))
 
 
