@@ -498,7 +498,7 @@ loggable = st.recursive(
 @needs_customizers
 @given_that(
     record=st.fixed_dictionaries(
-        {"id": st.just("1")},
+        {"id": st.just("1"), "span_id": st.just("2"), "span_parents": st.sampled_from([None, ["2"]])},
         optional={
             "input": loggable,
             "output": loggable,
@@ -511,7 +511,7 @@ loggable = st.recursive(
 )
 def test_every_record_that_the_sdk_could_export_is_read(record: Json, opens: bool, name: str) -> None:
     customizer = GenAIAttributes()
-    opened = opening("1", span_attributes={"name": name, "type": "llm"})
+    opened = opening("1", span_attributes={"name": name, "type": "tool" if name.startswith("tool") else "llm"})
     if opens:
         record = {**opened, **record}
     else:

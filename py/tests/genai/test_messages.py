@@ -809,6 +809,9 @@ def test_nothing_raises_and_everything_fits_the_schema(check: Check, value: Any)
     check_junk(check, value)
 
 
+READ_APART = ("chat.complete", "beta.conversations.start", "fim.complete", "embeddings.create", "beta.agents.create")
+
+
 @given_that(kind=st.sampled_from(TYPES), values=st.dictionaries(st.sampled_from(NAMES), junk, max_size=4))
 def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind: str, values: Json) -> None:
     chunk = {**values, "type": kind}
@@ -817,13 +820,7 @@ def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind:
         check,
         {"role": "user", "content": [chunk], "tool_calls": [chunk], "message": chunk, "function": chunk},
     )
-    for name in (
-        "chat.complete",
-        "beta.conversations.start",
-        "fim.complete",
-        "embeddings.create",
-        "beta.agents.create",
-    ):
+    for name in READ_APART:
         record = call_record(name, input=chunk, output=[chunk], error=chunk, metadata=values, metrics=values)
         check_attributes(check, span_attributes(record))
 
