@@ -285,6 +285,7 @@ def types_without_and_with_mask(error: BaseException) -> list[str | None]:
         (raising, ValueError(), "ValueError"),
         (raising, _RefusedError(), "tests.test_errors._RefusedError"),
         (raising, ValueError(MAX_LENGTH * "x"), "ValueError"),
+        (raising, ValueError(f"The oven says:\n{error_text_of(raising(KeyError('flour')))}"), "ValueError"),
         (raising, json.JSONDecodeError("no JSON", "{", 1), "json.decoder.JSONDecodeError"),
         *((make, KeyError("oven"), "KeyError") for make in (with_note, with_cause, with_context)),
         (in_group, KeyError("oven"), "ExceptionGroup"),

@@ -41,14 +41,13 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
-# The first line of a traceback, and what stands before its other lines; the name of an exception after these, or in
-# front where there are none or its message is left out; the end of an error that the API reported.
-_TRACEBACKS = {
-    "Traceback (most recent call last):": "",
-    "  + Exception Group Traceback (most recent call last):": "  | ",
-}
+# Where a traceback begins that no message repeats; the name of an exception below its lines, or in front where there
+# are none or the message is left out; the end of an error that the API reported.
+_TRACEBACK = re.compile(r"(?:^|\n\n)(  \+ Exception Group )?Traceback \(most recent call last\):\n")
 _RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
-_RAISED_IN_FRONT = re.compile(r"((?:\w+\.)+[\w.<>]+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)")
+_RAISED_IN_FRONT = re.compile(
+    r"([\w<>]+(?:\.[\w<>]+)+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)"
+)
 _API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
 _INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()
@@ -88,12 +87,11 @@ def error_type_of(text: str) -> str | None:
 
     Of a chain of exceptions it is the one that the caller saw.
     """
-    lines = text.splitlines()
-    headers = [number for number, line in enumerate(lines) if line in _TRACEBACKS]
-    if headers:
-        start = headers[-1]
-        own = (line.removeprefix(_TRACEBACKS[lines[start]]) for line in lines[start + 1 :])
-        found = _RAISED.match(next((line for line in own if not line.startswith(" ")), ""))
+    tracebacks = [*_TRACEBACK.finditer(text)]
+    if tracebacks:
+        margin = "  | " if tracebacks[-1][1] else ""
+        lines = (line.removeprefix(margin) for line in text[tracebacks[-1].end() :].splitlines())
+        found = _RAISED.match(next((line for line in lines if not line.startswith(" ")), ""))
     else:
         found = _RAISED_IN_FRONT.match(text) or _API_CODE.search(text)
     return found[1] if found else None
