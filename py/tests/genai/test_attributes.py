@@ -114,12 +114,6 @@ def test_the_attributes_of_a_conversation() -> None:
     }
 
 
-TRACEBACK = """Traceback (most recent call last):
-  File "bakery.py", line 1, in <module>
-    client.chat.complete(model="m", messages=messages)
-mistralai.client.errors.sdkerror.SDKError: Status 503
-"""
-
 OPERATIONS: dict[str, str | None] = {
     **{f"agents.{method}": "invoke_agent" for method in ("complete", "stream")},
     "audio.speech.complete": "generate_content",
@@ -286,6 +280,13 @@ def test_a_search_has_what_it_searches(name: str, metadata: Json) -> None:
     record = {"name": f"mistral.{name}", "type": "tool", "input": {"query": "rye"}, "output": [], "metadata": metadata}
     known = {"gen_ai.operation.name": "retrieval", "gen_ai.provider.name": "mistral_ai"}
     assert span_attributes(record) == {**known, "gen_ai.data_source.id": "bakery"}
+
+
+TRACEBACK = """Traceback (most recent call last):
+  File "bakery.py", line 1, in <module>
+    client.chat.complete(model="m", messages=messages)
+mistralai.client.errors.sdkerror.SDKError: Status 503
+"""
 
 
 @pytest.mark.parametrize(

@@ -453,11 +453,6 @@ def test_no_file_is_opened(secret: str, accesses: list[str]) -> None:
 # The schema
 
 
-def call_record(name: str, **fields: Any) -> Json:
-    """Return the row of a call."""
-    return {"span_attributes": {"name": f"mistral.{name}", "type": "llm"}, **fields}
-
-
 Check: TypeAlias = Callable[[str, Any], None]
 
 
@@ -466,6 +461,11 @@ def check() -> Check:
     """Check a collection against the schema: `check("input_messages", [...])`."""
     validator = jsonschema.Draft202012Validator({**SCHEMA, "allOf": [UP_TO_1_41]})
     return lambda collection, value: validator.validate({collection: value})
+
+
+def call_record(name: str, **fields: Any) -> Json:
+    """Return the row of a call."""
+    return {"span_attributes": {"name": f"mistral.{name}", "type": "llm"}, **fields}
 
 
 def check_all(check: Check, payload: Any) -> None:

@@ -74,9 +74,9 @@ class GenAIAttributes(SpanCustomizer):
         readable = {**record, **content, "span_attributes": span}
         attributes = span_attributes(readable, capture_content=self._capture_content)
         self._remember_descriptions(record, attributes.get("gen_ai.tool.definitions", ()))
-        if "gen_ai.tool.name" in attributes:
-            description = self._description_of(record, attributes["gen_ai.tool.name"])
-            attributes |= {} if description is None else {"gen_ai.tool.description": description}
+        description = self._description_of(record, attributes.get("gen_ai.tool.name"))
+        if description is not None:
+            attributes["gen_ai.tool.description"] = description
         return {**record, "metadata": {**(record.get("metadata") or {}), **attributes}}
 
     def _remember_descriptions(self, record: dict[str, Any], definitions: Sequence[dict[str, Any]]) -> None:
@@ -85,7 +85,7 @@ class GenAIAttributes(SpanCustomizer):
         for span in (record.get("span_id"), *_parents(record)) if described else ():
             self._descriptions.set(str(span), described, size_of(described))
 
-    def _description_of(self, record: dict[str, Any], tool_name: str) -> Any:
+    def _description_of(self, record: dict[str, Any], tool_name: str | None) -> Any:
         known = (self._descriptions.get(parent) or {} for parent in _parents(record))
         return next((tools[tool_name] for tools in known if tool_name in tools), None)
 
