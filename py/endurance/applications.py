@@ -361,6 +361,8 @@ def opentelemetry(client: Any) -> list[Any]:
     client.chat.complete(model="thinking", messages=messages, tools=[TOOL], stop="\n")
     client.chat.complete(model="function-call", messages=QUESTION)
     client.fim.complete(model="code", prompt="def", suffix="pass")
+    client.embeddings.create(model="embed", inputs="def")
+    client.beta.agents.create(model="plain", name="baker")
     first = client.beta.conversations.start(agent_id="agentic", inputs=QUESTION)
     return [first, client.beta.conversations.append(conversation_id=first.conversation_id, **_settling(first))]
 

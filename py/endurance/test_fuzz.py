@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from braintrust.integrations.mistral import patchers
-from braintrust.integrations.mistral.genai.messages import span_attributes
+from braintrust.integrations.mistral.genai.attributes import span_attributes
 from braintrust.integrations.mistral.operations import Operation, Request, read_stream
 from braintrust.integrations.mistral.payloads import MAX_DEPTH, parse_arguments, to_loggable
 from braintrust.integrations.mistral.tracing import streams

@@ -28,7 +28,7 @@ def show(span: dict[str, Any]) -> None:
     """Print the attributes of a span, long lines cut."""
     print(f"\n{span['span_attributes']['name']}")
     for name, value in (span.get("metadata") or {}).items():
-        if name.startswith("gen_ai."):
+        if name.startswith(("gen_ai.", "error.")):
             for line in f"{name}: {json.dumps(value, indent=2)}".splitlines():
                 print(f"  {line[:110]}")
 

@@ -53,7 +53,7 @@ SPANS = {
 
 TEXTS = {
     "evaluation": r"'names_what_was_asked': True, 'cites_a_source': True",
-    "genai": r'gen_ai\.operation\.name: "invoke_agent"',
+    "genai": r'gen_ai\.operation\.name: "invoke_agent"[\s\S]*error\.type: "tool_error"',
     "genai_messages": r'"type": "server_tool_call_response"[\s\S]*"gen_ai.usage.output_tokens": 10',
     "llm_spans": r"thread of \d+: user → assistant → tool → [\s\S]*What the last model saw:\n  user +How did tram",
     "masking": r"of type ValidationError[\s\S]*The canary is in what was sent: no\.",

@@ -9,7 +9,13 @@ from typing import Any
 import braintrust
 import pytest
 from braintrust.integrations.mistral import errors
-from braintrust.integrations.mistral.errors import MAX_LENGTH, api_error_text, error_text_of, tool_error_text
+from braintrust.integrations.mistral.errors import (
+    MAX_LENGTH,
+    api_error_text,
+    error_text_of,
+    error_type_of,
+    tool_error_text,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,3 +255,62 @@ def test_unmasked_it_is_its_message_too() -> None:
     assert api_error_text(["No flour"], None) == "['No flour']"
     assert tool_error_text("No flour", "bake") == "No flour"
     assert json.loads(tool_error_text('{"token": "TOPSECRET", "n": 1}', "bake")) == {"token": "REDACTED", "n": 1}
+
+
+# The type of an error
+
+
+class _RefusedError(Exception):
+    """Has a message of several lines, which look like others."""
+
+    def __init__(self, message: str = "Refused\nKeyError: oven") -> None:
+        super().__init__(message)
+        self.status_code = 429
+
+
+def types_without_and_with_mask(error: BaseException) -> list[str | None]:
+    """Return the type of an error by its text, and by the one that it has where a masking function is set."""
+    types = [error_type_of(error_text_of(error))]
+    braintrust.set_masking_function(lambda value: value)
+    try:
+        return [*types, error_type_of(error_text_of(error))]
+    finally:
+        braintrust.set_masking_function(None)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "name"),
+    [
+        (raising, ValueError("no oven"), "ValueError"),
+        (raising, ValueError(), "ValueError"),
+        (raising, _RefusedError(), "tests.test_errors._RefusedError"),
+        (raising, ValueError(MAX_LENGTH * "x"), "ValueError"),
+        (raising, ValueError(f"The oven says:\n{error_text_of(raising(KeyError('flour')))}"), "ValueError"),
+        (raising, json.JSONDecodeError("no JSON", "{", 1), "json.decoder.JSONDecodeError"),
+        *((make, KeyError("oven"), "KeyError") for make in (with_note, with_cause, with_context)),
+        (in_group, KeyError("oven"), "ExceptionGroup"),
+    ],
+)
+def test_the_type_of_an_exception_is_its_name(
+    make: Callable[[BaseException], BaseException], error: BaseException, name: str
+) -> None:
+    assert types_without_and_with_mask(make(error)) == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (api_error_text("No flour", 3000), "3000"),
+        (api_error_text("No flour (code red) today", "no_flour"), "no_flour"),
+        (api_error_text("No flour", None), None),
+        (tool_error_text("Error executing tool bake: no oven", "bake"), None),
+        ("Error", None),
+        ("Error: no oven", None),
+        ("The oven.Then: nothing", None),
+        ("", None),
+        ("mistralai.extra.exceptions.MCPException: no oven", "mistralai.extra.exceptions.MCPException"),
+        ("ValueError: no oven", "ValueError"),
+    ],
+)
+def test_the_type_of_what_has_no_traceback_is_its_code_or_what_it_begins_with(text: str, expected: str | None) -> None:
+    assert error_type_of(text) == expected

@@ -1,532 +1,386 @@
-import base64
-import copy
-import json
-import os
-import subprocess
-import sys
-import textwrap
-import threading
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+"""The attributes of the rows that this integration logs."""
 
-import braintrust
-import braintrust.integrations.mistral as package
 import pytest
-from braintrust.integrations.mistral.genai import attributes as genai_attributes
-from braintrust.integrations.mistral.genai.attributes import GenAIAttributes
-from braintrust.integrations.mistral.genai.messages import CONTENT_ATTRIBUTES
-from braintrust.logger import Attachment
+from braintrust.integrations.mistral.genai import span_attributes
+from braintrust.integrations.mistral.genai.attributes import CONTENT_ATTRIBUTES
+from braintrust.integrations.mistral.patchers import RESOURCES
 from braintrust.span_types import SpanTypeAttribute
-from hypothesis import given as given_that
-from hypothesis import strategies as st
 
-from braintrust_mistral.local import LocalBraintrust, LocalMistral
-from tests.conftest import LoggedSpans, MakeClient
-from tests.genai.test_messages import ANSWER, CALL, EXECUTION, HANDOFF, NAMES, PNG, PNG_URL, TEXT_PART, TYPES
-from tests.helpers.clouds import client_at
-from tests.helpers.spans import consume
-from tests.helpers.wire import Json, answer, answer_stream
+from tests.genai.test_messages import ANSWER, CALL, EXECUTION, EXECUTION_PARTS, FUNCTION, TEXT_PART, call_record
+from tests.helpers.wire import Json
 
 
-HAS_CUSTOMIZERS = hasattr(braintrust, "SpanCustomizer")
-needs_customizers = pytest.mark.skipif(not HAS_CUSTOMIZERS, reason="this braintrust has no span customizers")
-
-CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-PROVENANCE: Json = {"span_origin": {"instrumentation": {"name": "mistral-auto"}}}
-
-
-@pytest.fixture(autouse=True)
-def captured_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(CAPTURE, raising=False)
-
-
-@pytest.fixture
-def customizer() -> Iterator[GenAIAttributes]:
-    """One that is active in this test."""
-    active = GenAIAttributes()
-    braintrust.set_span_customizers([active])
-    yield active
-    braintrust.set_span_customizers(None)
-
-
-def attributes_of(row: Json) -> Json:
-    """What was added to a row, by names without "gen_ai.".
-
-    What the customizer saw was not the whole row: input and output came in different records.
-    """
-    metadata = row["metadata"]
-    return {name.removeprefix("gen_ai."): metadata[name] for name in metadata if name.startswith("gen_ai.")}
-
-
-COMPLETION: Json = {
-    "id": "r1",
-    "object": "chat.completion",
-    "created": 1,
-    "model": "mistral-small-2603",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
-}
-CHAT: Json = {"model": "mistral-small-latest", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5}
-CHAT_ATTRIBUTES: Json = {
-    "operation.name": "chat",
-    "provider.name": "mistral_ai",
-    "request.model": "mistral-small-latest",
-    "request.temperature": 0.5,
-    "response.model": "mistral-small-2603",
-    "response.id": "r1",
-    "response.finish_reasons": ["stop"],
-    "usage.input_tokens": 9,
-    "usage.output_tokens": 3,
-    "input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-    "output.messages": [{"role": "assistant", "parts": [TEXT_PART], "finish_reason": "stop"}],
-}
-
-
-# What it adds
-
-
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_a_chat_has_its_attributes_beside_what_it_has_anyway(make_client: MakeClient, spans: LoggedSpans) -> None:
-    make_client(lambda _: answer(COMPLETION)).chat.complete(**CHAT)
-    row = spans.pop_one()
-    assert attributes_of(row) == CHAT_ATTRIBUTES
-    braintrust.set_span_customizers(None)
-    make_client(lambda _: answer(COMPLETION)).chat.complete(**CHAT)
-    plain = spans.pop_one()
-    assert {name: value for name, value in row["metadata"].items() if "gen_ai." not in name} == plain["metadata"]
-    assert (row["input"], row["output"]) == (plain["input"], plain["output"])
-
-
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-@pytest.mark.parametrize(("provider", "name"), [("azure", "azure.ai.inference"), ("vertex", "gcp.vertex_ai")])
-def test_a_cloud_has_its_own_name_in_every_record(provider: str, name: str, spans: LoggedSpans) -> None:
-    client_at(provider, lambda _: answer(COMPLETION)).chat.complete(**CHAT)
-    # The second record does not say whose it is, and would take the place of what the first one says.
-    assert attributes_of(spans.pop_one()) == {**CHAT_ATTRIBUTES, "provider.name": name}
-
-
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_a_streamed_chat_has_the_same_and_the_time_to_its_first_chunk(
-    make_client: MakeClient, spans: LoggedSpans
-) -> None:
-    (choice,) = COMPLETION["choices"]
-    chunk = {**COMPLETION, "object": "chat.completion.chunk"}
-    del chunk["usage"]
-    events = [
-        {**chunk, "choices": [{"index": 0, "delta": {"role": "assistant", "content": "H"}, "finish_reason": None}]},
-        {
-            **chunk,
-            "choices": [{"index": 0, "delta": {"content": "i"}, "finish_reason": choice["finish_reason"]}],
-            "usage": COMPLETION["usage"],
+def test_the_attributes_of_a_chat() -> None:
+    record = call_record(
+        "chat.complete",
+        input=[{"role": "user", "content": "Hi"}],
+        output=[{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "tool_calls"}],
+        metadata={
+            "provider": "mistral",
+            "model": "mistral-small-2603",
+            "id": "r1",
+            "object": "chat.completion",
+            "stream": True,
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "max_tokens": 10,
+            "frequency_penalty": 0.1,
+            "presence_penalty": 0.2,
+            "random_seed": 7,
+            "n": 1,
+            "stop": "END",
+            "tools": [{"type": "function", "function": FUNCTION}, {"type": "function"}],
         },
-    ]
-    consume(make_client(lambda _: answer_stream(events)).chat.stream(**CHAT))
-    row = spans.pop_one()
-    first_chunk = row["metrics"]["time_to_first_token"]
-    assert attributes_of(row) == {**CHAT_ATTRIBUTES, "response.time_to_first_chunk": first_chunk}
-
-
-def responded(*outputs: Json) -> Json:
-    fields = {"conversation_id": "conv1", "usage": COMPLETION["usage"]}
-    return {"object": "conversation.response", "outputs": outputs, **fields}
-
-
-@needs_customizers
-def test_a_conversation_and_its_tools_have_theirs(
-    make_client: MakeClient, spans: LoggedSpans, customizer: GenAIAttributes
-) -> None:
-    """The result of a function call comes with a later request, in a record that says nothing but that."""
-    responses = iter([responded(EXECUTION, HANDOFF, CALL), responded(ANSWER)])
-    conversations = make_client(lambda _: answer(next(responses))).beta.conversations
-    conversations.start(agent_id="a1", inputs="Hi", instructions="Be brief.", tools=[{"type": "web_search"}])
-    conversation, *tools = spans.pop()
-    conversations.append(
-        conversation_id="conv1", inputs=[{"type": "function.result", "tool_call_id": "c1", "result": "2"}]
+        metrics={
+            "start": 1.0,
+            "end": 2.0,
+            "prompt_tokens": 9,
+            "completion_tokens": 3,
+            "prompt_cached_tokens": 4,
+            "prompt_cache_creation_tokens": 2,
+            "completion_reasoning_tokens": 1,
+            "time_to_first_token": 0.25,
+        },
     )
-    called, appended = spans.pop()
-
-    message = attributes_of(conversation).pop("output.messages")
-    assert [part["type"] for part in message[0]["parts"]] == [
-        "server_tool_call",
-        "server_tool_call_response",
-        "agent.handoff",
-        "tool_call",
-    ]
-    assert attributes_of(conversation) == {
-        "operation.name": "invoke_agent",
-        "provider.name": "mistral_ai",
-        "conversation.id": "conv1",
-        "agent.id": "a1",
-        "agent.name": "Router",
-        "usage.input_tokens": 9,
-        "usage.output_tokens": 3,
-        "system_instructions": [{"type": "text", "content": "Be brief."}],
-        "tool.definitions": [{"type": "web_search", "name": "web_search"}],
-        "input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-        "output.messages": message,
-    }
-    tool = {"operation.name": "execute_tool", "provider.name": "mistral_ai"}
-    search, handoff, call = (attributes_of(row) for row in tools)
-    assert search == {
-        **tool,
-        "tool.name": "web_search",
-        "tool.type": "extension",
-        "tool.call.id": "t1",
-        "tool.call.arguments": {"query": "tides"},
-        "tool.call.result": {"result": "high"},
-    }
-    assert handoff == {
-        **tool,
-        "tool.name": "Writer",
-        "tool.type": "extension",
-        "tool.call.id": "h1",
-        "tool.call.arguments": {"agent_id": "a1", "agent_name": "Router"},
-        "tool.call.result": {"agent_id": "a2", "agent_name": "Writer"},
-    }
-    assert call == {
-        **tool,
-        "tool.name": "add",
-        "tool.type": "function",
-        "tool.call.id": "c1",
-        "tool.call.arguments": {"a": 1},
-    }
-    assert called["id"] == tools[-1]["id"]
-    assert attributes_of(called) == {**tool, "tool.name": "add", "tool.call.result": "2"}
-    assert attributes_of(appended)["input.messages"] == [
-        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "2"}]}
-    ]
-    assert attributes_of(appended)["response.model"] == "m"
-    assert not customizer._awaited
-
-
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_a_run_and_the_tools_in_it_are_known_while_they_last(spans: LoggedSpans) -> None:
-    """A function that a run executes is open for as long as it takes, and knows its result when it closes."""
-    internal: Any = {"instrumentation": "mistral-auto"}
-    with braintrust.start_span(
-        name="mistral.beta.conversations.run", type="task", input="Hi", internal=internal
-    ) as run:
-        metadata = {"tool_type": "function.call", "tool_name": "add"}
-        with run.start_span(
-            name="tool: add", type="tool", input={"a": 1}, metadata=metadata, internal=internal
-        ) as tool:
-            tool.log(output=2)
-        run.log(output=[ANSWER])
-    run_row, tool_row = spans.pop()
-    assert attributes_of(run_row) == {
-        "operation.name": "invoke_agent",
-        "provider.name": "mistral_ai",
-        "input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-        "output.messages": [{"role": "assistant", "parts": [TEXT_PART]}],
-    }
-    assert attributes_of(tool_row) == {
-        "operation.name": "execute_tool",
-        "provider.name": "mistral_ai",
-        "tool.name": "add",
-        "tool.type": "function",
-        "tool.call.arguments": {"a": 1},
-        "tool.call.result": 2,
+    assert span_attributes(record) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "mistral_ai",
+        "gen_ai.request.model": "mistral-small-2603",
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.top_p": 0.9,
+        "gen_ai.request.max_tokens": 10,
+        "gen_ai.request.frequency_penalty": 0.1,
+        "gen_ai.request.presence_penalty": 0.2,
+        "gen_ai.request.seed": 7,
+        "gen_ai.request.choice.count": 1,
+        "gen_ai.request.stop_sequences": ["END"],
+        "gen_ai.request.stream": True,
+        "gen_ai.output.type": "text",
+        "gen_ai.response.model": "mistral-small-2603",
+        "gen_ai.response.id": "r1",
+        "gen_ai.response.finish_reasons": ["tool_call"],
+        "gen_ai.response.time_to_first_chunk": 0.25,
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 3,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.cache_creation.input_tokens": 2,
+        "gen_ai.usage.reasoning.output_tokens": 1,
+        "gen_ai.input.messages": [{"role": "user", "parts": [TEXT_PART]}],
+        "gen_ai.output.messages": [{"role": "assistant", "parts": [TEXT_PART], "finish_reason": "tool_call"}],
+        "gen_ai.tool.definitions": [{"type": "function", **FUNCTION}],
     }
 
 
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_spans_of_others_are_left_alone(make_client: MakeClient, spans: LoggedSpans) -> None:
-    """Also those with the same shape, the same provider and the same name, and also around and after ours."""
-    logged: Json = {"input": CHAT["messages"], "metadata": {"provider": "mistral", "model": "m"}}
-    with braintrust.start_span(name="mistral.chat.complete", type="llm", **logged) as own:
-        make_client(lambda _: answer(COMPLETION)).chat.complete(**CHAT)
-        own.log(output=COMPLETION["choices"])
-    other: Any = {"instrumentation": "openai-auto"}
-    braintrust.start_span(name="mistral.chat.complete", type="llm", internal=other, **logged).end()
-    own_row, call, other_row = spans.pop()
-    assert attributes_of(own_row) == attributes_of(other_row) == {}
-    assert attributes_of(call) == CHAT_ATTRIBUTES
+def test_the_attributes_of_a_conversation() -> None:
+    record = call_record(
+        "beta.conversations.start_stream",
+        input="Hi",
+        output=[EXECUTION, ANSWER],
+        metadata={
+            "provider": "mistral",
+            "agent_id": "a1",
+            "agent_name": "Router",
+            "agent_version": 3,
+            "model": "m",
+            "conversation_id": "conv1",
+            "instructions": "Be brief.",
+            "completion_args": {"temperature": 0.0, "stop": ["a", "b"]},
+            "tools": [{"type": "web_search"}, {"type": "document_library", "library_ids": ["l1", "l2"]}],
+        },
+        metrics={"start": 1.0, "end": 2.0},
+    )
+    assert span_attributes(record) == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.provider.name": "mistral_ai",
+        "gen_ai.conversation.id": "conv1",
+        "gen_ai.agent.id": "a1",
+        "gen_ai.agent.name": "Router",
+        "gen_ai.agent.version": "3",
+        "gen_ai.data_source.id": "l1,l2",
+        "gen_ai.output.type": "text",
+        "gen_ai.request.temperature": 0.0,
+        "gen_ai.request.stop_sequences": ["a", "b"],
+        "gen_ai.response.model": "m",
+        "gen_ai.system_instructions": [{"type": "text", "content": "Be brief."}],
+        "gen_ai.tool.definitions": [
+            {"type": "web_search", "name": "web_search"},
+            {"type": "document_library", "name": "document_library", "library_ids": ["l1", "l2"]},
+        ],
+        "gen_ai.input.messages": [{"role": "user", "parts": [TEXT_PART]}],
+        "gen_ai.output.messages": [
+            {"role": "assistant", "parts": [*EXECUTION_PARTS, TEXT_PART], "finish_reason": "stop"}
+        ],
+        "gen_ai.response.finish_reasons": ["stop"],
+    }
 
 
-# Content
+OPERATIONS: dict[str, str | None] = {
+    **{f"agents.{method}": "invoke_agent" for method in ("complete", "stream")},
+    "audio.speech.complete": "generate_content",
+    **{f"audio.transcriptions.{method}": "generate_content" for method in ("complete", "stream")},
+    **{f"batch.jobs.{method}": None for method in ("cancel", "create", "get", "list")},
+    "beta.agents.create": "create_agent",
+    **{f"beta.agents.{method}": None for method in ("delete", "get", "update", "update_version")},
+    "beta.connectors.call_tool": "execute_tool",
+    **{
+        f"beta.{index}.{method}": "retrieval"
+        for index in ("context.search_indexes", "rag.managed_indexes")
+        for method in ("get_chunk", "grep", "navigate", "read", "search")
+    },
+    **{
+        f"beta.conversations.{method}": "invoke_agent"
+        for name in ("append", "restart", "start")
+        for method in (name, f"{name}_stream")
+    },
+    **{f"beta.conversations.{method}": None for method in ("delete", "get", "get_history", "get_messages", "list")},
+    **{f"beta.libraries.documents.{method}": "retrieval" for method in ("list", "text_content")},
+    **{f"chat.{method}": "chat" for method in ("complete", "stream")},
+    **{f"classifiers.{method}": None for method in ("classify", "classify_chat", "moderate", "moderate_chat")},
+    "embeddings.create": "embeddings",
+    **{f"fim.{method}": "text_completion" for method in ("complete", "stream")},
+    "ocr.process": "generate_content",
+    "responses.create": "chat",
+    **{
+        f"workflows.{method}": "invoke_workflow"
+        for method in ("execute_workflow", "execute_workflow_and_wait", "execute_workflow_registration")
+    },
+    "workflows.wait_for_workflow_completion": None,
+}
+"""What each traced method is in OpenTelemetry's words, as far as it has one."""
 
 
-def opening(identity: str, **fields: Any) -> Json:
-    """Return the first record of a chat."""
-    attributes = {"name": "mistral.chat.complete", "type": "llm", "exec_counter": 1}
-    return {"id": identity, "span_attributes": attributes, "context": PROVENANCE, "metrics": {"start": 1.0}, **fields}
+def test_each_traced_method_is_an_operation_as_far_as_opentelemetry_knows_it() -> None:
+    operations = [each for resource in RESOURCES for each in resource.operations.values()]
+    found = {each.span_name: operation_of(each.span_name, each.span_type) for each in operations}
+    assert found == {f"mistral.{name}": operation for name, operation in OPERATIONS.items()}
 
 
-def leaves_content_out(customizer: GenAIAttributes) -> bool:
-    record = opening("1", input=CHAT["messages"], metadata={"model": "m", "instructions": "Be brief."})
-    metadata = customizer.on_span_export(record)["metadata"]
-    assert metadata["gen_ai.request.model"] == "m"
-    return not CONTENT_ATTRIBUTES & metadata.keys()
+def operation_of(name: str, span_type: str) -> str | None:
+    return span_attributes({"name": name, "type": span_type}).get("gen_ai.operation.name")
 
 
-@needs_customizers
 @pytest.mark.parametrize(
-    ("variable", "left_out"), [("false", True), (" False ", True), ("true", False), ("", False), ("span_only", False)]
+    ("name", "span_type", "operation"),
+    [
+        ("mistral.beta.conversations.run", "task", "invoke_agent"),
+        ("mistral.beta.conversations.run_stream", "task", "invoke_agent"),
+        ("mistral.beta.connectors.mcp_client.call_tool", "tool", "execute_tool"),
+        ("mistral.audio.realtime.connect", "task", None),
+        ("mistral.audio.realtime.transcription", "llm", "generate_content"),
+        ("mistral.audio.realtime_speech.generation", "llm", "generate_content"),
+        ("mistral.batch.run", "task", None),
+        ("mistral.batch.wait", "task", None),
+        ("mistral.batch.result", "llm", None),
+        ("chat mistral-small-2603", "llm", "chat"),
+        ("tool: bake", "tool", "execute_tool"),
+        ("handoff: Baker", "tool", "execute_tool"),
+    ],
 )
-def test_the_environment_can_leave_content_out(variable: str, left_out: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not leaves_content_out(GenAIAttributes())
-    monkeypatch.setenv(CAPTURE, variable)
-    assert leaves_content_out(GenAIAttributes()) is left_out
-    assert leaves_content_out(GenAIAttributes(capture_content=False))
+def test_so_are_the_spans_beside_those(name: str, span_type: str, operation: str | None) -> None:
+    assert operation_of(name, span_type) == operation
 
 
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_a_small_image_is_a_blob_and_a_large_one_the_file_that_was_uploaded(
-    make_client: MakeClient, spans: LoggedSpans
-) -> None:
-    large = PNG + bytes(100_000)
-    urls = [PNG_URL, f"data:image/png;base64,{base64.b64encode(large).decode()}"]
-    content = [{"type": "image_url", "image_url": url} for url in urls]
-    make_client(lambda _: answer(COMPLETION)).chat.complete(model="m", messages=[{"role": "user", "content": content}])
-    row = spans.pop_one()
-    (message,) = attributes_of(row)["input.messages"]
-    _, uploaded = row["input"][0]["content"]
-    assert message["parts"] == [
-        {
-            "type": "blob",
-            "modality": "image",
-            "mime_type": "image/png",
-            "content": base64.b64encode(PNG).decode(),
-        },
-        {
-            "type": "file",
-            "modality": "image",
-            "mime_type": "image/png",
-            "file_id": uploaded["image_url"]["url"].reference["key"],
-        },
-    ]
+def test_an_increment_tells_the_requested_model_from_the_one_that_answered() -> None:
+    opened = call_record("chat.complete", input=[], metadata={"model": "small-latest"}, metrics={"start": 1.0})
+    closed = call_record("chat.complete", output=[], metadata={"model": "small-2603"}, metrics={"end": 2.0})
+    known = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "mistral_ai"}
+    assert span_attributes(opened) == {**known, "gen_ai.request.model": "small-latest", "gen_ai.output.type": "text"}
+    assert span_attributes(closed) == {**known, "gen_ai.response.model": "small-2603"}
 
 
-@needs_customizers
-@pytest.mark.usefixtures("customizer")
-def test_with_a_masking_function_no_image_is_inlined(make_client: MakeClient, spans: LoggedSpans) -> None:
-    braintrust.set_masking_function(lambda value: value)
-    content = [{"type": "image_url", "image_url": PNG_URL}]
-    make_client(lambda _: answer(COMPLETION)).chat.complete(model="m", messages=[{"role": "user", "content": content}])
-    row = spans.pop_one()
-    braintrust.set_masking_function(None)
-    (message,) = attributes_of(row)["input.messages"]
-    (part,) = message["parts"]
-    assert (part["type"], part["mime_type"]) == ("file", "image/png")
-    assert base64.b64encode(PNG).decode() not in json.dumps(row, default=str)
+def test_a_whole_row_has_the_requested_model_beside_the_one_that_answered() -> None:
+    metadata = {"model": "small-2603", "requested_model": "small-latest"}
+    attributes = span_attributes(call_record("chat.complete", input=[], output=[], metadata=metadata))
+    assert (attributes["gen_ai.request.model"], attributes["gen_ai.response.model"]) == ("small-latest", "small-2603")
 
 
-@needs_customizers
-def test_the_type_of_a_span_is_read_though_it_is_an_enum() -> None:
-    span = {"name": "tool: bake", "type": SpanTypeAttribute.TOOL}
-    record: Json = {"id": "1", "span_attributes": span, "context": PROVENANCE, "input": {}, "metrics": {}}
-    (exported,) = [GenAIAttributes().on_span_export(record)]
-    assert exported["metadata"]["gen_ai.operation.name"] == "execute_tool"
-
-
-# What it never does
-
-
-@needs_customizers
-def test_a_span_whose_beginning_was_not_seen_is_left_alone() -> None:
-    record: Json = {"id": "1", "output": COMPLETION["choices"], "metadata": {"model": "m"}, "metrics": {"end": 2.0}}
-    assert GenAIAttributes().on_span_export(record) is record
-
-
-@needs_customizers
-def test_opentelemetrys_own_spans_are_left_alone() -> None:
-    snapshot: Json = {"name": "chat", "attributes": {"gen_ai.system": "x"}, "context": {"trace_id": "1"}, "kind": 1}
-    assert GenAIAttributes().on_span_export(snapshot) is snapshot
-
-
-@needs_customizers
-def test_a_record_is_not_changed_in_place() -> None:
-    record = opening("1", input=CHAT["messages"], metadata={"model": "m"})
-    before = copy.deepcopy(record)
-    customized = GenAIAttributes().on_span_export(record)
-    assert record == before
-    assert customized is not record
-    assert customized["metadata"]["gen_ai.request.model"] == "m"
-
-
-@needs_customizers
-def test_spans_that_never_end_take_a_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genai_attributes, "_MOST_SPANS", 10)
-    customizer = GenAIAttributes()
-    for number in range(25):
-        customizer.on_span_export(opening(str(number)))
-    assert list(customizer._awaited) == [str(number) for number in range(15, 25)]
-    ended = {"output": [], "metadata": {"model": "m"}, "metrics": {"end": 2.0}}
-    assert "gen_ai.response.model" in customizer.on_span_export({"id": "20", **ended})["metadata"]
-    assert "gen_ai.response.model" not in customizer.on_span_export({"id": "1", **ended})["metadata"]
-    assert "20" not in customizer._awaited
-
-
-@needs_customizers
-def test_records_may_come_from_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genai_attributes, "_MOST_SPANS", 4)
-    customizer = GenAIAttributes()
-
-    def export(thread: int) -> None:
-        for number in range(200):
-            identity = f"{thread}.{number}"
-            customizer.on_span_export(opening(identity))
-            if number % 2:
-                customizer.on_span_export({"id": identity, "output": [], "metrics": {"end": 2.0}})
-
-    threads = [threading.Thread(target=export, args=(thread,)) for thread in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(customizer._awaited) <= 4 + len(threads)
-
-
-@needs_customizers
-def test_a_fault_costs_the_attributes_and_nothing_else(monkeypatch: pytest.MonkeyPatch, faults: list[Any]) -> None:
-    def fail(*_: Any, **__: Any) -> Any:
-        raise ValueError("no")
-
-    monkeypatch.setattr(genai_attributes, "span_attributes", fail)
-    record = opening("1")
-    assert GenAIAttributes().on_span_export(record) is record
-    (fault,) = faults
-    assert "not affected" in fault.getMessage()
-    faults.clear()
-
-
-loggable = st.recursive(
-    st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(),
-        st.sampled_from(TYPES),
-        st.builds(Attachment, data=st.binary(max_size=3), filename=st.just("a"), content_type=st.just("image/png")),
-    ),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
-    max_leaves=12,
+@pytest.mark.parametrize(
+    ("name", "metadata", "expected"),
+    [
+        ("chat.complete", {}, "text"),
+        ("chat.complete", {"response_format": {"type": "text"}}, "text"),
+        ("chat.complete", {"response_format": {"type": "json_object"}}, "json"),
+        ("chat.complete", {"response_format": {"type": "json_schema", "json_schema": {"name": "bread"}}}, "json"),
+        ("fim.complete", {}, "text"),
+        ("beta.conversations.start", {"completion_args": {"response_format": {"type": "json_object"}}}, "json"),
+        ("beta.conversations.run", {"output_format": "Bread"}, "json"),
+        ("responses.create", {"text": {"format": {"type": "json_schema"}}}, "json"),
+        ("responses.create", {"text": {"format_": {"type": "json_schema"}}}, "json"),
+        ("responses.create", {"text": {"verbosity": "low"}}, "text"),
+        ("audio.speech.complete", {"response_format": "mp3"}, "speech"),
+        ("audio.realtime_speech.generation", {}, "speech"),
+        ("audio.transcriptions.complete", {}, "text"),
+        ("embeddings.create", {}, None),
+        ("classifiers.moderate", {}, None),
+        ("beta.conversations.get", {}, None),
+    ],
 )
+def test_the_type_of_the_output_is_what_was_asked_for(name: str, metadata: Json, expected: str | None) -> None:
+    opened = call_record(name, metadata={"model": "m", **metadata}, metrics={"start": 1.0})
+    assert span_attributes(opened).get("gen_ai.output.type") == expected
+    # Later records do not have the request, and must not put another type in its place.
+    closed = call_record(name, output=[], metadata={"model": "m"}, metrics={"end": 2.0})
+    corrected = call_record(name, input="Hi", metrics={"start": 1.5, "end": 1.9})
+    for record in (closed, corrected):
+        assert span_attributes(record).get("gen_ai.output.type", expected) == expected
 
 
-@needs_customizers
-@given_that(
-    record=st.fixed_dictionaries(
-        {"id": st.just("1")},
-        optional={
-            "input": loggable,
-            "output": loggable,
-            "metadata": st.none() | st.dictionaries(st.sampled_from(NAMES), loggable),
-            "metrics": st.dictionaries(st.sampled_from(["start", "end", "prompt_tokens"]), st.floats()),
-        },
-    ),
-    opens=st.booleans(),
-    name=st.sampled_from(["mistral.chat.complete", "mistral.beta.conversations.start", "mistral.fim.complete"]),
+def test_what_a_conversation_ended_for_is_known_when_it_is_over() -> None:
+    for metrics, reasons in (({}, None), ({"end": 2.0}, ["tool_call"])):
+        attributes = span_attributes(call_record("beta.conversations.start_stream", output=[CALL], metrics=metrics))
+        assert attributes.get("gen_ai.response.finish_reasons") == reasons
+
+
+def test_a_call_that_does_not_stream_does_not_say_so() -> None:
+    assert "gen_ai.request.stream" not in span_attributes(call_record("chat.complete", metadata={"stream": False}))
+
+
+def test_embeddings_have_their_size_and_their_encoding() -> None:
+    opened = call_record("embeddings.create", input="a", metadata={"output_dimension": 64, "encoding_format": "float"})
+    asked = span_attributes(opened)
+    assert asked["gen_ai.embeddings.dimension.count"] == 64
+    assert asked["gen_ai.request.encoding_formats"] == ["float"]
+    came = span_attributes(call_record("embeddings.create", output={"embeddings_count": 1, "embedding_length": 32}))
+    assert came["gen_ai.embeddings.dimension.count"] == 32
+    assert "gen_ai.request.encoding_formats" not in came
+
+
+def test_creating_an_agent_has_what_it_is_and_no_model_that_answered() -> None:
+    definition = {"model": "m", "name": "Baker", "description": "Bakes.", "instructions": "Be brief."}
+    agent = {"agent_id": "a1", "agent_version": 0, "agent_name": "Baker", "model": "m"}
+    record = {"name": "mistral.beta.agents.create", "type": "task", "input": definition}
+    given = {
+        "gen_ai.operation.name": "create_agent",
+        "gen_ai.provider.name": "mistral_ai",
+        "gen_ai.agent.name": "Baker",
+        "gen_ai.agent.description": "Bakes.",
+        "gen_ai.request.model": "m",
+        "gen_ai.system_instructions": [{"type": "text", "content": "Be brief."}],
+    }
+    assert span_attributes({**record, "metadata": {"model": "m"}}) == given
+    created = {**record, "output": {"id": "a1", **definition}, "metadata": agent}
+    assert span_attributes(created) == {**given, "gen_ai.agent.id": "a1", "gen_ai.agent.version": "0"}
+
+
+def test_the_administration_of_what_there_is_says_only_what_it_is_about() -> None:
+    about = {"agent_id": "a1", "agent_version": 2, "model": "m"}
+    record = call_record("beta.agents.get", input=about, output={"id": "a1"}, metadata=about)
+    known = {"gen_ai.provider.name": "mistral_ai", "gen_ai.agent.id": "a1"}
+    assert span_attributes(record) == {**known, "gen_ai.agent.version": "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [
+        ("beta.context.search_indexes.search", {"index_name": "bakery"}),
+        ("beta.libraries.documents.list", {"library_id": "bakery"}),
+    ],
 )
-def test_every_record_that_the_sdk_could_export_is_read(record: Json, opens: bool, name: str) -> None:
-    customizer = GenAIAttributes()
-    opened = opening("1", span_attributes={"name": name, "type": "llm"})
-    if opens:
-        record = {**opened, **record}
-    else:
-        customizer.on_span_export(opened)
-    assert customizer.on_span_export(record)["metadata"]["gen_ai.provider.name"] == "mistral_ai"
+def test_a_search_has_what_it_searches(name: str, metadata: Json) -> None:
+    record = {"name": f"mistral.{name}", "type": "tool", "input": {"query": "rye"}, "output": [], "metadata": metadata}
+    known = {"gen_ai.operation.name": "retrieval", "gen_ai.provider.name": "mistral_ai"}
+    assert span_attributes(record) == {**known, "gen_ai.data_source.id": "bakery"}
 
 
-# Where it can be used
-
-
-@pytest.mark.skipif(HAS_CUSTOMIZERS, reason="this braintrust has span customizers")
-def test_an_sdk_without_customizers_is_told_at_once() -> None:
-    with pytest.raises(RuntimeError, match=r"braintrust 0\.30\.1 does not have: upgrade it"):
-        GenAIAttributes()
-
-
-def test_so_is_one_that_lost_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genai_attributes, "SpanCustomizer", object)
-    with pytest.raises(RuntimeError, match="span customizers"):
-        GenAIAttributes()
-
-
-def test_it_is_imported_when_it_is_asked_for() -> None:
-    """And from where users ask."""
-    assert package.GenAIAttributes is GenAIAttributes
-    with pytest.raises(AttributeError, match="no attribute 'GenAIAttribute'"):
-        _ = package.GenAIAttribute
-    program = """
-        import sys
-        import braintrust.integrations.mistral as package
-
-        assert not any("genai" in name for name in sys.modules if name.startswith(package.__name__))
-        assert package.GenAIAttributes.__name__ == "GenAIAttributes"
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
-
-
-# End to end
-
-APPLICATION = """
-    import braintrust
-    from braintrust.integrations.mistral import GenAIAttributes
-
-    braintrust.auto_instrument(span_customizers=[GenAIAttributes()])
-
-    import os
-
-    try:
-        from mistralai.client import Mistral
-    except ImportError:
-        from mistralai import Mistral  # 1.x
-
-    braintrust.init_logger(project="genai")
-    conversations = Mistral(api_key="local", server_url=os.environ["LOCAL_MISTRAL_URL"]).beta.conversations
-    with braintrust.start_span(name="application"):
-        started = conversations.start(agent_id="agentic", inputs="Book a ferry.")
-        (call,) = [entry for entry in started.outputs if entry.type == "function.call"]
-        result = {"type": "function.result", "tool_call_id": call.tool_call_id, "result": "booked"}
-        conversations.append(conversation_id=started.conversation_id, inputs=[result])
-        with conversations.start_stream(agent_id="agentic", inputs="Book a ferry.") as stream:
-            for event in stream:
-                pass
+TRACEBACK = """Traceback (most recent call last):
+  File "bakery.py", line 1, in <module>
+    client.chat.complete(model="m", messages=messages)
+mistralai.client.errors.sdkerror.SDKError: Status 503
 """
 
 
-@needs_customizers
-def test_an_application_sends_the_attributes_to_braintrust(tmp_path: Path) -> None:
-    with LocalBraintrust() as bt, LocalMistral(pace=0.02) as mistral:
-        environment = {**os.environ, **bt.environment(), "LOCAL_MISTRAL_URL": mistral.url}
-        process = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(APPLICATION)],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (process.returncode, process.stderr) == (0, "")
-        rows = sorted(bt.spans(), key=lambda row: row["span_attributes"]["exec_counter"])
-    by_name: dict[str, list[Json]] = {}
-    for row in rows:
-        by_name.setdefault(row["span_attributes"]["name"], []).append(row)
-    (application,) = by_name.pop("application")
-    assert "gen_ai." not in json.dumps(application)
-    (started,) = by_name["mistral.beta.conversations.start"]
-    (streamed,) = by_name["mistral.beta.conversations.start_stream"]
-    (appended,) = by_name["mistral.beta.conversations.append"]
-    unstreamed = attributes_of(started)
-    assert unstreamed.keys() | {"response.time_to_first_chunk"} == attributes_of(streamed).keys()
-    types = ["server_tool_call", "server_tool_call_response"] * 3
-    types += ["agent.handoff", "reasoning", "text", "tool_reference", "text", "tool_reference", "tool_call"]
-    for row in (started, streamed):
-        attributes = attributes_of(row)
-        (message,) = attributes["output.messages"]
-        assert sorted({part["type"] for part in message["parts"]}) == sorted(set(types))
-        assert attributes["conversation.id"] == row["metadata"]["conversation_id"]
-        assert attributes["usage.input_tokens"] == row["metrics"]["prompt_tokens"]
-    assert attributes_of(appended)["input.messages"][0]["role"] == "tool"
-    booked, waiting = (attributes_of(row) for row in by_name["tool: book_ferry"])
-    assert (booked["tool.call.result"], waiting.get("tool.call.result")) == ("booked", None)
-    assert booked["tool.call.arguments"] == waiting["tool.call.arguments"] == {"departure": "14:30", "passengers": 4}
-    assert all(row["metadata"]["gen_ai.provider.name"] == "mistral_ai" for row in rows if row is not application)
+@pytest.mark.parametrize(
+    ("name", "error", "expected"),
+    [
+        ("mistral.chat.complete", None, None),
+        ("mistral.chat.complete", TRACEBACK, "mistralai.client.errors.sdkerror.SDKError"),
+        ("mistral.chat.complete", "Service unavailable (code 3700)", "3700"),
+        ("mistral.chat.complete", "finish_reason: error", "_OTHER"),
+        ("tool: bake", TRACEBACK, "mistralai.client.errors.sdkerror.SDKError"),
+        ("tool: bake", "Error executing tool bake: no oven", "tool_error"),
+    ],
+)
+def test_an_error_has_a_type(name: str, error: str | None, expected: str | None) -> None:
+    span_type = "tool" if name.startswith("tool") else "llm"
+    assert span_attributes({"name": name, "type": span_type, "error": error}).get("error.type") == expected
+
+
+def test_fill_in_the_middle_has_a_prompt_and_a_suffix() -> None:
+    record = call_record("fim.complete", input={"prompt": "def ", "suffix": "return 1"})
+    assert span_attributes(record)["gen_ai.input.messages"] == [
+        {
+            "role": "user",
+            "parts": [{"type": "text", "content": "def "}, {"type": "suffix", "content": "return 1"}],
+        }
+    ]
+
+
+def test_embeddings_have_no_messages() -> None:
+    record = call_record("embeddings.create", input=["a", "b"], output={"embeddings_count": 2})
+    assert not CONTENT_ATTRIBUTES & span_attributes(record).keys()
+
+
+def test_responses_are_read_like_a_conversation() -> None:
+    items = [
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
+        {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{}"},
+    ]
+    record = call_record("responses.create", input="Hi", output=items)
+    assert span_attributes(record)["gen_ai.output.messages"] == [
+        {
+            "role": "assistant",
+            "parts": [{"type": "output_text", "text": "Hi"}, items[1]],
+            "finish_reason": "tool_call",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool_type", "expected"),
+    [
+        ("function.call", "function"),
+        ("function", "function"),
+        ("function_call", "function"),
+        ("tool.execution", "extension"),
+        ("agent.handoff", "extension"),
+        # A run calls the MCP server itself.
+        ("mcp", "function"),
+        (None, None),
+    ],
+)
+def test_the_attributes_of_a_tool(tool_type: str | None, expected: str | None) -> None:
+    record: Json = {
+        "span_attributes": {"name": "tool: add", "type": SpanTypeAttribute.TOOL},
+        "input": {"a": 1},
+        "output": "2",
+        "metadata": {"tool_type": tool_type, "tool_name": "add", "tool_call_id": "c1", "agent_id": "a1", "model": "m"},
+        "metrics": {"start": 1.0, "end": 2.0},
+    }
+    attributes = {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.provider.name": "mistral_ai",
+        "gen_ai.agent.id": "a1",
+        "gen_ai.tool.name": "add",
+        "gen_ai.tool.type": expected,
+        "gen_ai.tool.call.id": "c1",
+        "gen_ai.tool.call.arguments": {"a": 1},
+        "gen_ai.tool.call.result": "2",
+    }
+    assert span_attributes(record) == {name: value for name, value in attributes.items() if value is not None}
+
+
+def test_a_connectors_tool_runs_at_mistral() -> None:
+    record = {"name": "mistral.beta.connectors.call_tool", "type": "tool", "metadata": {"tool_name": "find"}}
+    attributes = span_attributes(record)
+    assert (attributes["gen_ai.tool.name"], attributes["gen_ai.tool.type"]) == ("find", "extension")
+
+
+def test_content_is_left_out_where_it_is_not_wanted() -> None:
+    chat = call_record(
+        "chat.complete", input=[{"role": "user", "content": "secret"}], output=[{"message": {"content": "secret"}}]
+    )
+    conversation = call_record("beta.conversations.start", input="secret", metadata={"instructions": "secret"})
+    tool: Json = {"name": "tool: add", "type": "tool", "input": "secret", "output": "secret"}
+    for record in (chat, conversation, tool):
+        assert "secret" in str(span_attributes(record))
+        assert "secret" not in str(span_attributes(record, capture_content=False))

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 import jsonschema
 import pytest
 import yaml
-from braintrust.integrations.mistral.genai.messages import (
-    CONTENT_ATTRIBUTES,
+from braintrust.integrations.mistral.genai import (
     format_input_message,
     format_output_entries,
     format_output_message,
@@ -19,7 +18,6 @@ from braintrust.integrations.mistral.genai.messages import (
 )
 from braintrust.integrations.mistral.test_mistral import CASSETTES, completed, events_of, unstreamed
 from braintrust.logger import Attachment, ExternalAttachment
-from braintrust.span_types import SpanTypeAttribute
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
@@ -38,6 +36,15 @@ except ImportError:  # 1.x
 
 
 SCHEMA = json.loads((Path(__file__).parent / "genai-messages.json").read_text())
+UP_TO_1_41: Json = {
+    "properties": {
+        "output_messages": {
+            "items": {"required": ["finish_reason"], "properties": {"finish_reason": {"type": "string"}}},
+        }
+    }
+}
+"""What the conventions required before they moved, and do not any more."""
+
 RECORDINGS = Path(__file__).parents[4] / "shared" / "recordings"
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -114,7 +121,10 @@ def test_content_is_a_text_or_none_or_a_list_with_texts_in_it(content: Any, expe
         ({"type": "tool_file", "file_id": "f1", "file_type": "png"}, ("file", "image", "f1")),
         ({"type": "tool_file", "file_id": "f1", "file_type": "image/jpeg"}, ("file", "image", "f1")),
         ({"type": "tool_file", "file_id": "f1", "file_type": "csv"}, ("file", "document", "f1")),
-        ({"type": "tool_file", "file_id": "f1", "file_name": "plot.PNG"}, ("file", "image", "f1")),
+        (
+            {"type": "tool_file", "file_id": "f1", "file_name": "plot.PNG"},
+            {"type": "file", "modality": "image", "file_id": "f1", "file_name": "plot.PNG"},
+        ),
         *(
             (chunk, chunk)
             for chunk in (
@@ -234,6 +244,11 @@ TEXT_PART: Json = {"type": "text", "content": "Hi"}
             [{"type": "tool_call_response", "id": "c1", "response": "2"}],
         ),
         (CALL, "assistant", [CALL_PART]),
+        (
+            {**CALL, "confirmation_status": "pending"},
+            "assistant",
+            [{**CALL_PART, "confirmation_status": "pending"}],
+        ),
         (EXECUTION, "assistant", EXECUTION_PARTS),
         ({**EXECUTION, "info": None}, "assistant", EXECUTION_PARTS[:1]),
         (HANDOFF, "assistant", [HANDOFF_PART]),
@@ -248,9 +263,38 @@ def test_each_entry_is_a_message(entry: Json, role: str, expected: list[Json]) -
 
 def test_outputs_are_one_message_in_their_order() -> None:
     assert format_output_entries([EXECUTION, HANDOFF, ANSWER, CALL]) == [
-        {"role": "assistant", "parts": [*EXECUTION_PARTS, HANDOFF_PART, TEXT_PART, CALL_PART]}
+        {
+            "role": "assistant",
+            "parts": [*EXECUTION_PARTS, HANDOFF_PART, TEXT_PART, CALL_PART],
+            "finish_reason": "tool_call",
+        }
     ]
-    assert format_output_entries([]) == [{"role": "assistant", "parts": []}]
+    assert format_output_entries([]) == [{"role": "assistant", "parts": [], "finish_reason": "stop"}]
+
+
+RESULT: Json = {"type": "function.result", "tool_call_id": "c1", "result": "2"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "reason"),
+    [
+        ([CALL], "tool_call"),
+        ([CALL, ANSWER], "tool_call"),
+        ([{**CALL, "confirmation_status": "pending"}], "tool_call"),
+        ([{**CALL, "confirmation_status": "denied"}], "stop"),
+        # As a run has them.
+        ([CALL, RESULT, ANSWER], "stop"),
+        ([CALL, RESULT, {**CALL, "tool_call_id": "c2"}], "tool_call"),
+        ([EXECUTION, HANDOFF], "stop"),
+        ([{"type": "UNKNOWN", "raw": CALL}], "tool_call"),
+        ([{"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{}"}], "tool_call"),
+        ("Hi", "stop"),
+        (None, "stop"),
+    ],
+)
+def test_outputs_end_for_a_tool_call_where_functions_wait_for_results(outputs: Any, reason: str) -> None:
+    (message,) = format_output_entries(outputs)
+    assert message["finish_reason"] == reason
 
 
 def test_models_are_read_like_dicts() -> None:
@@ -276,7 +320,7 @@ def test_models_are_read_like_dicts() -> None:
         "parts": [{"type": "tool_call_response", "id": "c1", "response": "2"}],
     }
     assert format_output_entries([models.ToolExecutionEntry.model_validate(EXECUTION)]) == [
-        {"role": "assistant", "parts": EXECUTION_PARTS}
+        {"role": "assistant", "parts": EXECUTION_PARTS, "finish_reason": "stop"}
     ]
     assert format_tool_definition(models.WebSearchTool()) == {"type": "web_search", "name": "web_search"}
 
@@ -358,201 +402,6 @@ def test_a_tool_is_flat_and_named(tool: Json, expected: Json | None) -> None:
     assert format_tool_definition(tool) == expected
 
 
-# Attributes
-
-
-def call_record(name: str, **fields: Any) -> Json:
-    return {"span_attributes": {"name": f"mistral.{name}", "type": "llm"}, **fields}
-
-
-def test_the_attributes_of_a_chat() -> None:
-    record = call_record(
-        "chat.complete",
-        input=[{"role": "user", "content": "Hi"}],
-        output=[{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "tool_calls"}],
-        metadata={
-            "provider": "mistral",
-            "model": "mistral-small-2603",
-            "id": "r1",
-            "object": "chat.completion",
-            "stream": True,
-            "temperature": 0.5,
-            "top_p": 0.9,
-            "max_tokens": 10,
-            "frequency_penalty": 0.1,
-            "presence_penalty": 0.2,
-            "random_seed": 7,
-            "n": 1,
-            "stop": "END",
-            "tools": [{"type": "function", "function": FUNCTION}, {"type": "function"}],
-        },
-        metrics={
-            "start": 1.0,
-            "end": 2.0,
-            "prompt_tokens": 9,
-            "completion_tokens": 3,
-            "prompt_cached_tokens": 4,
-            "time_to_first_token": 0.25,
-        },
-    )
-    assert span_attributes(record) == {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": "mistral_ai",
-        "gen_ai.request.model": "mistral-small-2603",
-        "gen_ai.request.temperature": 0.5,
-        "gen_ai.request.top_p": 0.9,
-        "gen_ai.request.max_tokens": 10,
-        "gen_ai.request.frequency_penalty": 0.1,
-        "gen_ai.request.presence_penalty": 0.2,
-        "gen_ai.request.seed": 7,
-        "gen_ai.request.choice.count": 1,
-        "gen_ai.request.stop_sequences": ["END"],
-        "gen_ai.response.model": "mistral-small-2603",
-        "gen_ai.response.id": "r1",
-        "gen_ai.response.finish_reasons": ["tool_call"],
-        "gen_ai.response.time_to_first_chunk": 0.25,
-        "gen_ai.usage.input_tokens": 9,
-        "gen_ai.usage.output_tokens": 3,
-        "gen_ai.usage.cache_read.input_tokens": 4,
-        "gen_ai.input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-        "gen_ai.output.messages": [{"role": "assistant", "parts": [TEXT_PART], "finish_reason": "tool_call"}],
-        "gen_ai.tool.definitions": [{"type": "function", **FUNCTION}],
-    }
-
-
-def test_the_attributes_of_a_conversation() -> None:
-    record = call_record(
-        "beta.conversations.start_stream",
-        input="Hi",
-        output=[EXECUTION, ANSWER],
-        metadata={
-            "provider": "mistral",
-            "agent_id": "a1",
-            "model": "m",
-            "conversation_id": "conv1",
-            "instructions": "Be brief.",
-            "completion_args": {"temperature": 0.0, "stop": ["a", "b"]},
-            "tools": [{"type": "web_search"}],
-        },
-    )
-    assert span_attributes(record) == {
-        "gen_ai.operation.name": "invoke_agent",
-        "gen_ai.provider.name": "mistral_ai",
-        "gen_ai.conversation.id": "conv1",
-        "gen_ai.agent.id": "a1",
-        "gen_ai.request.temperature": 0.0,
-        "gen_ai.request.stop_sequences": ["a", "b"],
-        "gen_ai.response.model": "m",
-        "gen_ai.system_instructions": [{"type": "text", "content": "Be brief."}],
-        "gen_ai.tool.definitions": [{"type": "web_search", "name": "web_search"}],
-        "gen_ai.input.messages": [{"role": "user", "parts": [TEXT_PART]}],
-        "gen_ai.output.messages": [{"role": "assistant", "parts": [*EXECUTION_PARTS, TEXT_PART]}],
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "operation"),
-    [
-        *((f"chat.{method}", "chat") for method in ("complete", "stream")),
-        *((f"agents.{method}", "invoke_agent") for method in ("complete", "stream")),
-        *((f"fim.{method}", "text_completion") for method in ("complete", "stream")),
-        ("embeddings.create", "embeddings"),
-        ("responses.create", "chat"),
-        *(
-            (f"beta.conversations.{method}", "invoke_agent")
-            for method in ("start", "append", "restart", "start_stream", "append_stream", "run", "run_stream")
-        ),
-        *((f"beta.conversations.{method}", None) for method in ("get", "list", "delete", "get_history")),
-        ("ocr.process", None),
-        ("classifiers.moderate", None),
-    ],
-)
-def test_each_method_is_an_operation_as_far_as_opentelemetry_knows_it(name: str, operation: str | None) -> None:
-    assert span_attributes(call_record(name)).get("gen_ai.operation.name") == operation
-
-
-def test_a_model_call_within_a_conversation_is_a_chat() -> None:
-    record: Json = {"span_attributes": {"name": "chat mistral-small-2603", "type": "llm"}}
-    assert span_attributes(record)["gen_ai.operation.name"] == "chat"
-
-
-def test_an_increment_tells_the_requested_model_from_the_one_that_answered() -> None:
-    opened = call_record("chat.complete", input=[], metadata={"model": "small-latest"}, metrics={"start": 1.0})
-    closed = call_record("chat.complete", output=[], metadata={"model": "small-2603"}, metrics={"end": 2.0})
-    known = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "mistral_ai"}
-    assert span_attributes(opened) == {**known, "gen_ai.request.model": "small-latest"}
-    assert span_attributes(closed) == {**known, "gen_ai.response.model": "small-2603"}
-
-
-def test_fill_in_the_middle_has_a_prompt_and_a_suffix() -> None:
-    record = call_record("fim.complete", input={"prompt": "def ", "suffix": "return 1"})
-    assert span_attributes(record)["gen_ai.input.messages"] == [
-        {
-            "role": "user",
-            "parts": [{"type": "text", "content": "def "}, {"type": "suffix", "content": "return 1"}],
-        }
-    ]
-
-
-def test_embeddings_have_no_messages() -> None:
-    record = call_record("embeddings.create", input=["a", "b"], output={"embeddings_count": 2})
-    assert not CONTENT_ATTRIBUTES & span_attributes(record).keys()
-
-
-def test_responses_are_read_like_a_conversation() -> None:
-    items = [
-        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
-        {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{}"},
-    ]
-    record = call_record("responses.create", input="Hi", output=items)
-    assert span_attributes(record)["gen_ai.output.messages"] == [
-        {"role": "assistant", "parts": [{"type": "output_text", "text": "Hi"}, items[1]]}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("tool_type", "expected"),
-    [
-        ("function.call", "function"),
-        ("function", "function"),
-        ("function_call", "function"),
-        ("tool.execution", "extension"),
-        ("agent.handoff", "extension"),
-        (None, None),
-    ],
-)
-def test_the_attributes_of_a_tool(tool_type: str | None, expected: str | None) -> None:
-    record: Json = {
-        "span_attributes": {"name": "tool: add", "type": SpanTypeAttribute.TOOL},
-        "input": {"a": 1},
-        "output": "2",
-        "metadata": {"tool_type": tool_type, "tool_name": "add", "tool_call_id": "c1", "agent_id": "a1", "model": "m"},
-        "metrics": {"start": 1.0, "end": 2.0},
-    }
-    attributes = {
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.provider.name": "mistral_ai",
-        "gen_ai.agent.id": "a1",
-        "gen_ai.tool.name": "add",
-        "gen_ai.tool.type": expected,
-        "gen_ai.tool.call.id": "c1",
-        "gen_ai.tool.call.arguments": {"a": 1},
-        "gen_ai.tool.call.result": "2",
-    }
-    assert span_attributes(record) == {name: value for name, value in attributes.items() if value is not None}
-
-
-def test_content_is_left_out_where_it_is_not_wanted() -> None:
-    chat = call_record(
-        "chat.complete", input=[{"role": "user", "content": "secret"}], output=[{"message": {"content": "secret"}}]
-    )
-    conversation = call_record("beta.conversations.start", input="secret", metadata={"instructions": "secret"})
-    tool: Json = {"name": "tool: add", "type": "tool", "input": "secret", "output": "secret"}
-    for record in (chat, conversation, tool):
-        assert "secret" in str(span_attributes(record))
-        assert "secret" not in str(span_attributes(record, capture_content=False))
-
-
 # Attachments
 
 
@@ -610,8 +459,13 @@ Check: TypeAlias = Callable[[str, Any], None]
 @pytest.fixture(scope="session")
 def check() -> Check:
     """Check a collection against the schema: `check("input_messages", [...])`."""
-    validator = jsonschema.Draft202012Validator(SCHEMA)
+    validator = jsonschema.Draft202012Validator({**SCHEMA, "allOf": [UP_TO_1_41]})
     return lambda collection, value: validator.validate({collection: value})
+
+
+def call_record(name: str, **fields: Any) -> Json:
+    """Return the row of a call."""
+    return {"span_attributes": {"name": f"mistral.{name}", "type": "llm"}, **fields}
 
 
 def check_all(check: Check, payload: Any) -> None:
@@ -857,6 +711,18 @@ NAMES = [
     "tool_type",
     "previous_agent_id",
     "content_type",
+    "confirmation_status",
+    "error",
+    "agent_version",
+    "requested_model",
+    "response_format",
+    "format",
+    "library_ids",
+    "library_id",
+    "encoding_format",
+    "embedding_length",
+    "tool_name",
+    "span_parents",
 ]
 TYPES = [
     "text",
@@ -889,6 +755,11 @@ TYPES = [
     "mistral.chat.complete",
     "mistral.beta.conversations.start",
     "mistral.fim.complete",
+    "mistral.beta.agents.create",
+    "mistral.embeddings.create",
+    "mistral.responses.create",
+    "function_call",
+    "json_schema",
     "llm",
     "assistant",
     "data:,",
@@ -938,6 +809,9 @@ def test_nothing_raises_and_everything_fits_the_schema(check: Check, value: Any)
     check_junk(check, value)
 
 
+READ_APART = ("chat.complete", "beta.conversations.start", "fim.complete", "embeddings.create", "beta.agents.create")
+
+
 @given_that(kind=st.sampled_from(TYPES), values=st.dictionaries(st.sampled_from(NAMES), junk, max_size=4))
 def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind: str, values: Json) -> None:
     chunk = {**values, "type": kind}
@@ -946,8 +820,8 @@ def test_nor_does_what_has_a_type_but_not_what_belongs_to_it(check: Check, kind:
         check,
         {"role": "user", "content": [chunk], "tool_calls": [chunk], "message": chunk, "function": chunk},
     )
-    for name in ("chat.complete", "beta.conversations.start", "fim.complete"):
-        record = call_record(name, input=chunk, output=[chunk], metadata=values, metrics=values)
+    for name in READ_APART:
+        record = call_record(name, input=chunk, output=[chunk], error=chunk, metadata=values, metrics=values)
         check_attributes(check, span_attributes(record))
 
 
@@ -982,7 +856,7 @@ def test_a_malformed_message_keeps_what_can_be_read_of_it() -> None:
     assert part({"beams": 3}) == {"type": "unknown", "beams": 3}
     assert part({"type": "image_url", "image_url": "data:image/png;base64"})["uri"] == "data:image/png;base64"
     assert format_output_message("Hi") == {"role": "assistant", "parts": [TEXT_PART], "finish_reason": ""}
-    assert format_output_entries("Hi") == [{"role": "assistant", "parts": [TEXT_PART]}]
+    assert format_output_entries("Hi")[0]["parts"] == [TEXT_PART]
     assert format_tool_definition("web_search") is None
 
 

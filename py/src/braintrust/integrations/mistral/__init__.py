@@ -7,7 +7,7 @@ from .patchers import wrap_mistral
 
 
 if TYPE_CHECKING:
-    from .genai.attributes import GenAIAttributes
+    from .genai.customizer import GenAIAttributes
 
 
 __all__ = ["GenAIAttributes", "MistralIntegration", "wrap_mistral"]
@@ -16,7 +16,7 @@ __all__ = ["GenAIAttributes", "MistralIntegration", "wrap_mistral"]
 def __getattr__(name: str) -> Any:
     # Few applications use it, and not every SDK can.
     if name == "GenAIAttributes":
-        from .genai.attributes import GenAIAttributes
+        from .genai.customizer import GenAIAttributes
 
         return GenAIAttributes
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,6 +41,14 @@ _BEARER = re.compile(
     re.IGNORECASE,
 )
 _PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
+# Where a traceback begins that no message repeats; the name of an exception below its lines, or in front where there
+# are none or the message is left out; the end of an error that the API reported.
+_TRACEBACK = re.compile(r"(?:^|\n\n)(  \+ Exception Group )?Traceback \(most recent call last\):\n")
+_RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
+_RAISED_IN_FRONT = re.compile(
+    r"([\w<>]+(?:\.[\w<>]+)+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)"
+)
+_API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
 _INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
 _DECODER = json.JSONDecoder()
 
@@ -72,6 +80,21 @@ def api_error_text(message: object, code: object) -> str:
     if is_masking():
         return "Error" if code is None else f"Error (code {code})"
     return safe_error_text(str(message) if code is None else f"{message} (code {code})")
+
+
+def error_type_of(text: str) -> str | None:
+    """Return the name of the exception that a span's error text is of, or the API's code; `None` for another text.
+
+    Of a chain of exceptions it is the one that the caller saw.
+    """
+    tracebacks = [*_TRACEBACK.finditer(text)]
+    if tracebacks:
+        margin = "  | " if tracebacks[-1][1] else ""
+        lines = (line.removeprefix(margin) for line in text[tracebacks[-1].end() :].splitlines())
+        found = _RAISED.match(next((line for line in lines if not line.startswith(" ")), ""))
+    else:
+        found = _RAISED_IN_FRONT.match(text) or _API_CODE.search(text)
+    return found[1] if found else None
 
 
 def safe_error_text(text: str) -> str:

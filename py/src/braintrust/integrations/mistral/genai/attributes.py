@@ -1,128 +1,267 @@
-"""OpenTelemetry's `gen_ai.*` attributes on the spans of this integration, added while the SDK exports them."""
+"""OpenTelemetry's `gen_ai.*` attributes of a span, from what this integration logs of it."""
 
-import contextlib
-import importlib.metadata
-import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import braintrust
-from braintrust.logger import BaseAttachment
-
-from ..faults import report_fault
-from ..masking import is_masking
-from ..media import bytes_in_memory
-from ..operations import INSTRUMENTATION
-from .messages import span_attributes
+from ..errors import error_type_of
+from ..payloads import only_dicts
+from .messages import input_message, output_entries, output_message, tool_definition, verbatim
+from .parts import Fields, content_parts, fields_of, text_of
 
 
-if TYPE_CHECKING:
-    from braintrust import SpanCustomizer
-else:
-    SpanCustomizer = getattr(braintrust, "SpanCustomizer", object)
+CONTENT_ATTRIBUTES = frozenset(
+    {
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+        "gen_ai.tool.call.arguments",
+        "gen_ai.tool.call.result",
+    }
+)
+"""The attributes that say what people, models and tools said."""
 
-_CAPTURE_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_MOST_SPANS = 8_192
-_MOST_INLINE_BYTES = 64 * 1024
+# By the names of spans, or what these have before the last dot; those of `agents` and `ocr` as in Mistral's own
+# OpenTelemetry spans.
+_OPERATIONS = {
+    "agents": "invoke_agent",
+    "audio.realtime.transcription": "generate_content",
+    "audio.realtime_speech.generation": "generate_content",
+    "audio.speech": "generate_content",
+    "audio.transcriptions": "generate_content",
+    "beta.agents.create": "create_agent",
+    "beta.context.search_indexes": "retrieval",
+    "beta.conversations": "invoke_agent",
+    "beta.libraries.documents": "retrieval",
+    "beta.rag.managed_indexes": "retrieval",
+    "chat": "chat",
+    "embeddings": "embeddings",
+    "fim": "text_completion",
+    "ocr": "generate_content",
+    "responses": "chat",
+    "workflows": "invoke_workflow",
+}
+_ADMINISTRATION = frozenset(
+    {
+        *(f"beta.agents.{method}" for method in ("get", "update", "update_version", "delete")),
+        *(f"beta.conversations.{method}" for method in ("get", "list", "delete", "get_history", "get_messages")),
+        "workflows.wait_for_workflow_completion",
+    }
+)
+_WITH_MESSAGES = frozenset({"chat", "invoke_agent", "text_completion"})
+_WITH_OUTPUT_TYPE = _WITH_MESSAGES | {"generate_content"}
+_WITH_ENTRIES = ("beta.conversations.", "responses.")
+
+_PROVIDERS = {"azure": "azure.ai.inference", "vertex": "gcp.vertex_ai"}
+_REQUEST_PARAMETERS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "frequency_penalty": "frequency_penalty",
+    "presence_penalty": "presence_penalty",
+    "random_seed": "seed",
+    "n": "choice.count",
+}
+_USAGE = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "cache_read.input_tokens": "prompt_cached_tokens",
+    "cache_creation.input_tokens": "prompt_cache_creation_tokens",
+    "reasoning.output_tokens": "completion_reasoning_tokens",
+}
 
 
-class GenAIAttributes(SpanCustomizer):
-    """Adds OpenTelemetry's `gen_ai.*` attributes to the metadata of this integration's spans, and of no others.
+def span_attributes(record: Any, *, capture_content: bool = True) -> Fields:
+    """Return the `gen_ai.*` attributes of a traced call or tool, and `error.type`, as far as `record` tells them.
 
-        braintrust.auto_instrument(span_customizers=[GenAIAttributes()])
-
-    What the spans log otherwise stays as it is, content included.
+    A record is a row as the SDK exports it, whole or one of its increments. An increment has either the model that was
+    requested or the one that answered; a whole row has both where they differ, and of an agent the one that answered.
 
     Args:
-        capture_content: whether the attributes include messages, instructions, and the arguments and results of tools.
-            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=false` leaves them out as well.
-
-    Raises:
-        RuntimeError: if the installed `braintrust` has no span customizers.
+        record: `span_attributes` with the span's `name` and `type`, and `provider` if it is known; `input`, `output`,
+            `error`, `metadata` and `metrics`.
+        capture_content: whether to include the `CONTENT_ATTRIBUTES`.
     """
-
-    def __init__(self, *, capture_content: bool = True) -> None:
-        if SpanCustomizer is object:
-            raise RuntimeError(
-                "GenAIAttributes needs span customizers, which braintrust "
-                f"{importlib.metadata.version('braintrust')} does not have: upgrade it"
-            )
-        self._capture_content = capture_content and os.environ.get(_CAPTURE_VARIABLE, "").strip().lower() != "false"
-        # A span's first record says whose it is and what it is called, and none after it does: that and its provider,
-        # by the row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others
-        # fork.
-        self._awaited: dict[str, dict[str, Any]] = {}
-
-    def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return the record with the attributes that it brings, or unchanged where it is none of ours."""
-        try:
-            return self._customized(data)
-        except Exception:
-            # The SDK would strip the record of everything if this raised.
-            report_fault()
-            return data
-
-    def _customized(self, record: dict[str, Any]) -> dict[str, Any]:
-        span = self._span_of(record)
-        if span is None:
-            return record
-        content = {name: _with_references(record[name]) for name in ("input", "output") if name in record}
-        readable = {**record, **content, "span_attributes": span}
-        attributes = span_attributes(readable, capture_content=self._capture_content)
-        return {**record, "metadata": {**(record.get("metadata") or {}), **attributes}}
-
-    def _span_of(self, record: dict[str, Any]) -> dict[str, Any] | None:
-        """Return name, type and provider of the span that a record is of, or `None` where that is none of ours."""
-        # The hook is also called with OpenTelemetry's own spans, which have no id of this kind.
-        identity = str(record.get("id"))
-        if "span_attributes" in record and "context" in record:
-            if not _is_ours(record["context"]):
-                return None
-            span = {name: record["span_attributes"].get(name) for name in ("name", "type")}
-            span["provider"] = (record.get("metadata") or {}).get("provider")
-        else:
-            span = self._awaited.pop(identity, None)
-        if span is not None and not _is_last(record, span):
-            self._remember(identity, span)
-        return span
-
-    def _remember(self, identity: str, span: dict[str, Any]) -> None:
-        self._awaited[identity] = span
-        if len(self._awaited) > _MOST_SPANS:
-            # The oldest one, unless another thread is about to do the same.
-            with contextlib.suppress(StopIteration, RuntimeError):
-                self._awaited.pop(next(iter(self._awaited)), None)
+    row = fields_of(verbatim(record))
+    span = fields_of(row.get("span_attributes")) or row
+    metadata = fields_of(row.get("metadata"))
+    name = text_of(span.get("name")).removeprefix("mistral.")
+    operation = _operation(name, span.get("type"))
+    provider = text_of(metadata.get("provider") or span.get("provider"))
+    version = metadata.get("agent_version")
+    attributes = {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": _PROVIDERS.get(provider, "mistral_ai"),
+        "gen_ai.agent.id": metadata.get("agent_id"),
+        "gen_ai.agent.name": metadata.get("agent_name"),
+        "gen_ai.agent.version": None if version is None else text_of(version),
+        "gen_ai.conversation.id": metadata.get("conversation_id"),
+        "error.type": _error_type(row.get("error"), operation),
+        **_own_attributes(operation, name, row, metadata),
+    }
+    return {
+        name: value
+        for name, value in attributes.items()
+        if value is not None and (capture_content or name not in CONTENT_ATTRIBUTES)
+    }
 
 
-def _is_ours(context: Any) -> bool:
-    origin = context.get("span_origin") if isinstance(context, dict) else None
-    instrumentation = origin.get("instrumentation") if isinstance(origin, dict) else None
-    return isinstance(instrumentation, dict) and instrumentation.get("name") == INSTRUMENTATION
+def _operation(name: str, span_type: Any) -> str | None:
+    if name.startswith("chat "):
+        # One model call of a conversation, with the name of its model.
+        return "chat"
+    if name in _ADMINISTRATION:
+        return None
+    operation = _OPERATIONS.get(name) or _OPERATIONS.get(name.rpartition(".")[0])
+    return operation or ("execute_tool" if span_type == "tool" else None)
 
 
-def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:
-    """Tell whether a span has ended and nothing more is known of it later.
-
-    Of a function call that is its result, which a later call brings, and of a model call what else it asked for.
-    """
-    if (record.get("metrics") or {}).get("end") is None:
-        return False
-    if span["type"] == "llm" and str(span["name"]).split(" ", 1)[0] == "chat":
-        return False
-    tool_type = (record.get("metadata") or {}).get("tool_type", "function.call")
-    return not (span["type"] == "tool" and tool_type == "function.call" and record.get("output") is None)
+def _error_type(error: Any, operation: str | None) -> str | None:
+    if error is None:
+        return None
+    return error_type_of(text_of(error)) or ("tool_error" if operation == "execute_tool" else "_OTHER")
 
 
-def _with_references(value: Any) -> Any:
-    """Return a value with what Braintrust stores in the place of attachments, small ones aside.
+def _own_attributes(operation: str | None, name: str, row: Fields, metadata: Fields) -> Fields:
+    """Return the attributes that spans of an operation have and not all others."""
+    if operation == "execute_tool":
+        return _tool_attributes(name, row, metadata)
+    if operation == "create_agent":
+        return _creation_attributes(fields_of(row.get("input")), metadata)
+    if operation == "retrieval":
+        return {"gen_ai.data_source.id": metadata.get("index_name") or metadata.get("library_id")}
+    if name in _ADMINISTRATION:
+        return {}
+    attributes = {**_request_attributes(row, metadata), **_response_attributes(row, metadata)}
+    if operation == "embeddings":
+        attributes |= _embeddings_attributes(fields_of(row.get("output")), metadata)
+    if operation in _WITH_OUTPUT_TYPE:
+        attributes["gen_ai.output.type"] = _output_type(name, row, metadata)
+    if operation in _WITH_MESSAGES:
+        attributes |= _messages(name, row)
+    return attributes
 
-    A part could hold any attachment's bytes, as OpenTelemetry's blobs do. But metadata is what Braintrust indexes, and
-    each picture would be sent twice: what is large is a file, with the key of the uploaded attachment as its id.
-    Where a masking function is set, all are: one that drops attachments would not know them again.
-    """
-    if isinstance(value, BaseAttachment):
-        content = bytes_in_memory(value)
-        is_small = content is not None and len(content) <= _MOST_INLINE_BYTES
-        return value if is_small and not is_masking() else {**value.reference}
-    if isinstance(value, dict):
-        return {name: _with_references(item) for name, item in value.items()}
-    return [_with_references(item) for item in value] if isinstance(value, list) else value
+
+def _creation_attributes(definition: Fields, metadata: Fields) -> Fields:
+    return {
+        "gen_ai.agent.name": metadata.get("agent_name") or definition.get("name"),
+        "gen_ai.agent.description": definition.get("description"),
+        "gen_ai.request.model": metadata.get("model"),
+        "gen_ai.system_instructions": content_parts(definition.get("instructions")) or None,
+    }
+
+
+def _holds_request(row: Fields, metadata: Fields) -> bool:
+    """Tell whether a record is a span's first, or a whole row; a later one may correct its times or its input."""
+    is_first = "start" in fields_of(row.get("metrics")) or row.get("input") is not None
+    return is_first and any(name in metadata for name in ("model", "agent_id", "conversation_id"))
+
+
+def _request_attributes(row: Fields, metadata: Fields) -> Fields:
+    parameters = {**metadata, **fields_of(metadata.get("completion_args"))}
+    attributes = {
+        f"gen_ai.request.{attribute}": parameters[name]
+        for name, attribute in _REQUEST_PARAMETERS.items()
+        if name in parameters
+    }
+    stop = parameters.get("stop")
+    tools = [fields_of(tool) for tool in only_dicts(metadata.get("tools"))]
+    return {
+        **attributes,
+        "gen_ai.request.model": _requested_model(row, metadata),
+        "gen_ai.request.stop_sequences": [stop] if isinstance(stop, str) else stop,
+        # Without it a request is known not to stream.
+        "gen_ai.request.stream": True if metadata.get("stream") is True else None,
+        "gen_ai.system_instructions": content_parts(metadata.get("instructions")) or None,
+        "gen_ai.tool.definitions": list(filter(None, map(tool_definition, tools))) or None,
+        "gen_ai.data_source.id": _library_ids(tools),
+    }
+
+
+def _requested_model(row: Fields, metadata: Fields) -> Any:
+    if "requested_model" in metadata:
+        return metadata["requested_model"]
+    # An agent brings its own model: in a whole row it is the one that answered.
+    is_answering = row.get("output") is not None and "agent_id" in metadata
+    return metadata.get("model") if _holds_request(row, metadata) and not is_answering else None
+
+
+def _library_ids(tools: list[Fields]) -> str | None:
+    """Return the ids of the libraries that are searched: OpenTelemetry has room for one text."""
+    ids = [tool.get("library_ids") for tool in tools]
+    return ",".join(text_of(each) for some in ids if isinstance(some, list) for each in some) or None
+
+
+def _output_type(name: str, row: Fields, metadata: Fields) -> str | None:
+    if "speech" in name:
+        return "speech"
+    # Where chats, conversations and responses have it; a run has the name of a class.
+    sources = (metadata, fields_of(metadata.get("completion_args")), fields_of(metadata.get("text")))
+    formats = [fields_of(source.get(key)) for source in sources for key in ("response_format", "format", "format_")]
+    is_json = any(text_of(each.get("type")).startswith("json") for each in formats)
+    if is_json or "output_format" in metadata:
+        return "json"
+    return "text" if _holds_request(row, metadata) else None
+
+
+def _embeddings_attributes(output: Fields, metadata: Fields) -> Fields:
+    encoding = metadata.get("encoding_format")
+    return {
+        "gen_ai.embeddings.dimension.count": output.get("embedding_length", metadata.get("output_dimension")),
+        "gen_ai.request.encoding_formats": None if encoding is None else [encoding],
+    }
+
+
+def _response_attributes(row: Fields, metadata: Fields) -> Fields:
+    metrics = fields_of(row.get("metrics"))
+    return {
+        "gen_ai.response.id": metadata.get("id"),
+        "gen_ai.response.model": metadata.get("model") if row.get("output") is not None else None,
+        "gen_ai.response.time_to_first_chunk": metrics.get("time_to_first_token"),
+        **{f"gen_ai.usage.{attribute}": metrics.get(name) for attribute, name in _USAGE.items()},
+    }
+
+
+def _messages(name: str, row: Fields) -> Fields:
+    """Return the messages that went in and out, and why they ended."""
+    attributes: Fields = {}
+    content, output = row.get("input"), row.get("output")
+    if content:
+        attributes["gen_ai.input.messages"] = _input_messages(content)
+    if output:
+        choices = output if isinstance(output, list) else [output]
+        has_entries = name.startswith(_WITH_ENTRIES)
+        messages = output_entries(output) if has_entries else [output_message(choice) for choice in choices]
+        attributes["gen_ai.output.messages"] = messages
+        # Entries do not say it: what they end for is known when the call is over.
+        is_over = not has_entries or fields_of(row.get("metrics")).get("end") is not None
+        reasons = [message["finish_reason"] for message in messages if message["finish_reason"]]
+        attributes["gen_ai.response.finish_reasons"] = (is_over and reasons) or None
+    return attributes
+
+
+def _input_messages(content: Any) -> list[Fields]:
+    if isinstance(content, dict) and "prompt" in content:
+        parts = content_parts(content["prompt"])
+        if content.get("suffix"):
+            parts.append({"type": "suffix", "content": content["suffix"]})
+        return [{"role": "user", "parts": parts}]
+    if isinstance(content, str):
+        return [{"role": "user", "parts": content_parts(content)}]
+    return [input_message(message) for message in (content if isinstance(content, list) else [content])]
+
+
+def _tool_attributes(name: str, row: Fields, metadata: Fields) -> Fields:
+    return {
+        "gen_ai.tool.name": text_of(metadata.get("tool_name")) or name.partition(": ")[2] or None,
+        "gen_ai.tool.type": _tool_type(name, text_of(metadata.get("tool_type"))),
+        "gen_ai.tool.call.id": metadata.get("tool_call_id"),
+        "gen_ai.tool.call.arguments": row.get("input"),
+        "gen_ai.tool.call.result": row.get("output"),
+    }
+
+
+def _tool_type(name: str, tool_type: str) -> str | None:
+    """Return who runs a tool: `function` where that is the application, `extension` where it is Mistral."""
+    if tool_type.startswith("function") or tool_type == "mcp":
+        return "function"
+    return "extension" if tool_type or name.startswith("beta.connectors.") else None

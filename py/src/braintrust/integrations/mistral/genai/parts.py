@@ -133,7 +133,8 @@ def _file_part(fields: Fields) -> Fields:
     if isinstance(file, dict) and file.get("file_data") is not None:
         return _media_part(file["file_data"], _data_modality(file["file_data"], text_of(file.get("filename"))))
     fields = file if isinstance(file, dict) else fields
-    return {"type": "file", "modality": _file_modality(fields), "file_id": text_of(fields.get("file_id"))}
+    name = without_none({"file_name": fields.get("file_name")})
+    return {"type": "file", "modality": _file_modality(fields), "file_id": text_of(fields.get("file_id")), **name}
 
 
 def _data_modality(data: Any, name: str) -> str:
@@ -176,7 +177,8 @@ def _function_result_parts(entry: Fields) -> list[Fields]:
 
 
 def _function_call_parts(entry: Fields) -> list[Fields]:
-    return [_tool_call_part(entry.get("name"), entry.get("tool_call_id"), entry.get("arguments"))]
+    call = _tool_call_part(entry.get("name"), entry.get("tool_call_id"), entry.get("arguments"))
+    return [{**call, **without_none({"confirmation_status": entry.get("confirmation_status")})}]
 
 
 def _tool_execution_parts(entry: Fields) -> list[Fields]:

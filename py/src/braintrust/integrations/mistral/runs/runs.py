@@ -34,9 +34,16 @@ def read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     metadata = {
         **request_metadata(arguments, {"run_ctx", "inputs"}),
         **without_none({name: to_loggable(getattr(context, name, None)) for name in _CONTEXT_FIELDS}),
+        **_output_format(context),
         "stream": stream,
     }
     return Request(shape_entries(to_loggable(arguments.get("inputs"))), with_agent_name(metadata))
+
+
+def _output_format(context: Any) -> dict[str, Loggable]:
+    """Return the name of the class whose JSON the run is to answer with, if there is one."""
+    output_format = getattr(context, "output_format", None)
+    return {"output_format": output_format.__name__} if isinstance(output_format, type) else {}
 
 
 def read_response(turns: Sequence[Outcome], request: Request) -> Outcome:
