@@ -92,7 +92,7 @@ PAIRS = [
 
 # What depends on the Python: event loops, garbage collection, signatures. The rest are pure functions, or about the
 # SDKs and the network between them.
-PYTHON_TESTS = ("test_payloads.py", "test_safety.py", "tracing", "runs")
+PYTHON_TESTS = ("test_patchers.py", "test_payloads.py", "test_safety.py", "tracing", "runs")
 
 # What has sessions of its own.
 ELSEWHERE = ("--ignore=tests/overlay", "--ignore=tests/browser")

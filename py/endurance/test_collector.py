@@ -9,7 +9,7 @@ from pathlib import Path
 from endurance.plan import IS_FULL
 
 
-# Without the hand-over, the process deadlocks after 250.
+# Without the hand-over, one of the first few hundred deadlocks.
 SESSIONS = 20_000 if IS_FULL else 1_000
 MOST_GROWTH = 32 * 1024 * 1024
 

@@ -1,4 +1,5 @@
 import asyncio
+import functools
 import importlib.util
 import inspect
 import operator
@@ -206,10 +207,19 @@ SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
 CONVERSATIONS = [place.rpartition(".")[2] for _, place in METHODS if place.startswith("conversations.")]
 
 
+@functools.cache
+def client() -> Mistral:
+    """Return a client that stays.
+
+    On Python 3.10, an import may fail while the collector closes another, and the SDK imports its module once more.
+    """
+    return Mistral(api_key="key")
+
+
 def is_installed(name: str) -> bool:
     """Tell whether the installed mistralai has a resource, or a method of one, by its patcher's name."""
     try:
-        operator.attrgetter(name.removeprefix("mistral."))(Mistral(api_key="key"))
+        operator.attrgetter(name.removeprefix("mistral."))(client())
     except AttributeError:
         return False
     return True

@@ -289,7 +289,7 @@ def wrap_mistral(client: Client, *, llm_spans: bool | None = None) -> Client:
     if made_when_asked_for:
         # First of all: another thread may ask for them now.
         _trace_later(client, llm_spans)
-    now = names - (made_when_asked_for - set(vars(client)))
+    now = {name for name in names if name not in made_when_asked_for or name in vars(client)}
     found = [_trace_attribute(client, name, llm_spans) for name in now]
     if not made_when_asked_for and not any(found):
         raise TypeError(
