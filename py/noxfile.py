@@ -259,10 +259,9 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run the other examples, and see whether their traces show what they say."""
+    """Run the other examples, show what they print, and see whether their traces show what they say."""
     install(session, "test", "demo", mistral=NEWEST_MISTRAL)
-    # -rP shows what they printed.
-    session.run("pytest", "--numprocesses=auto", "--maxprocesses=4", "-rP", "examples", *session.posargs)
+    session.run("pytest", "-qq", "examples", *session.posargs)
 
 
 @nox.session

@@ -69,7 +69,11 @@ def typed(make: Callable[..., Environment], wheel: str) -> Environment:
     if not local.exists():
         shutil.copytree(PROJECT / "src/braintrust_mistral/local", local)
     folder = environment.folder / "code"
-    shutil.copytree(PROJECT / "examples", folder / "examples", ignore=shutil.ignore_patterns("test_*", "__pycache__"))
+    shutil.copytree(
+        PROJECT / "examples",
+        folder / "examples",
+        ignore=shutil.ignore_patterns("test_*", "conftest.py", "__pycache__"),
+    )
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", README, re.DOTALL)):
         (folder / f"readme_{number}.py").write_text(code)
     (folder / "exports.py").write_text(TYPED)
