@@ -61,6 +61,14 @@ HOST_RUFF = (
     "--config=lint.isort={lines-after-imports=2, known-third-party=['braintrust', 'braintrust_local', 'autoevals']}",
 )
 
+FORGE = "../.github"
+FORGE_SCHEMAS = {
+    "dependabot": "dependabot.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-workflows": "workflows/*.yml",
+}
+
 nox.options.sessions = [
     "lint",
     "types",
@@ -297,11 +305,14 @@ def release_install(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the style; ``nox -s lint -- --fix`` mends what can be mended."""
+    """Check the style, and the files for the forge; ``nox -s lint -- --fix`` mends what can be mended."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    session.run("zizmor", "--offline", "--quiet", FORGE)
+    for schema, files in FORGE_SCHEMAS.items():
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *glob.glob(f"{FORGE}/{files}"))
 
 
 @nox.session
