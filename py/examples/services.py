@@ -8,8 +8,10 @@ the real Braintrust, and prints its traces' links.
 import contextlib
 import json
 import os
+import sys
 import textwrap
 from collections.abc import Generator
+from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 import braintrust
@@ -128,6 +130,9 @@ def services(pace: float = 1.0) -> Generator[Services, None, None]:
     if {"MISTRAL_API_KEY", "BRAINTRUST_API_KEY"} <= os.environ.keys():
         yield Services(connect(None), None, None)
         return
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Into a pipe, Windows may have no character for what Mistral says.
+        sys.stdout.reconfigure(errors="replace")
     with LocalBraintrust() as local_braintrust, LocalMistral(pace=pace) as mistral:
         os.environ.update(local_braintrust.environment())
         yield Services(connect(mistral.url), mistral.url, local_braintrust)

@@ -12,7 +12,7 @@ from tests.helpers.clients import Method, all_clients, methods_of
 from tests.helpers.left_out import LEFT_OUT
 
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
 
 

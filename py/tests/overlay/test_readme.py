@@ -98,7 +98,9 @@ class User:
         self.checkout = shutil.copytree(ROOT, folder / "checkout", ignore=ignored)
         run([sys.executable, "-m", "venv", "venv"], folder)
         pins = folder / "pins.txt"
-        pins.write_text("".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")))
+        pins.write_text(
+            "".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")), encoding="utf-8"
+        )
         path = os.pathsep.join([str(folder / "venv/bin"), os.environ["PATH"]])
         self.environ = {"PATH": path, "PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
@@ -178,7 +180,7 @@ def ran(user: User, code: str, python: str = "python", pace: float = 0.0, **envi
     asked.unlink(missing_ok=True)
     with LocalMistral(pace=pace) as mistral, LocalBraintrust() as bt, telling(mistral, asked):
         program = re.sub(r"(?<!Local)Mistral\((?!.*server_url)", f"Mistral(server_url={mistral.url!r}, ", code)
-        (user.checkout / "application.py").write_text(program)
+        (user.checkout / "application.py").write_text(program, encoding="utf-8")
         printed = user.types(f"{python} application.py", MISTRAL_API_KEY="local", **bt.environment(), **environ)
         # A comment on a span is a row of its own.
         return Ran(printed, [span for span in bt.spans() if "comment" not in span])
@@ -211,12 +213,12 @@ def spans_of(user: User, code: str, python: str = "python", **environ: str) -> l
 def test_a_program_is_run_and_its_trace_drawn(local_user: User) -> None:
     with LocalMistral(pace=0.0) as mistral:
         program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
-        (local_user.checkout / "app.py").write_text(program)
+        (local_user.checkout / "app.py").write_text(program, encoding="utf-8")
         shown = local_user.types(f"{RUN} 2>&1")
         local_user.types(ROWS)
     assert "tool: web_search" in shown
     assert "1 trace, 2 spans, 0 errors" in shown
-    assert "tool: web_search" in (local_user.checkout / "rows.jsonl").read_text()
+    assert "tool: web_search" in (local_user.checkout / "rows.jsonl").read_text(encoding="utf-8")
     # The names that a recipe refers to.
     assert "document-library" in local_user.types(RUN_HELP)
 

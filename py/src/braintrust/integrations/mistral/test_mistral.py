@@ -86,7 +86,7 @@ def is_recorded_elsewhere(surface: str) -> bool:
 def sent_as_recorded(surface: str, field: str, *, sent: bool) -> pytest.MarkDecorator:
     """Skip a test where this mistralai sends a field that the one of the cassettes did not send, or the reverse."""
     recordings = (CASSETTES / CASSETTE_VERSION).glob(f"test_wrap_mistral_{surface}_*.yaml")
-    was_sent = {field in recording.read_text() for recording in recordings}
+    was_sent = {field in recording.read_text(encoding="utf-8") for recording in recordings}
     reason = f"mistralai {MISTRALAI} sends other requests than were recorded: {field}"
     return pytest.mark.skipif(bool(was_sent) and sent not in was_sent, reason=reason)
 
