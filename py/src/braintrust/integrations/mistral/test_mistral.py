@@ -2052,5 +2052,7 @@ def test_every_traced_method_is_tested(resource: Resource) -> None:
     surface = resource.path.removeprefix("beta.").replace(".", "_")
     if is_recorded_elsewhere(surface):
         pytest.skip(f"{resource.path} was recorded with other versions of mistralai than {MISTRALAI}")
-    tests = [method if method.endswith("_async") else f"{method}_sync" for method in methods]
-    assert not [test for test in tests if f"test_wrap_mistral_{surface}_{test}" not in globals()]
+    names = [method if method.endswith("_async") else f"{method}_sync" for method in methods]
+    tests = [f"test_wrap_mistral_{surface}_{name}" for name in names]
+    missing = [test for test in tests if test not in globals()]
+    assert not missing, f"write these, and record them: {missing}"
