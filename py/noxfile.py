@@ -61,6 +61,14 @@ HOST_RUFF = (
     "--config=lint.isort={lines-after-imports=2, known-third-party=['braintrust', 'braintrust_local', 'autoevals']}",
 )
 
+FORGE = "../.github"
+FORGE_SCHEMAS = {
+    "dependabot": "dependabot.yml",
+    "github-issue-config": "ISSUE_TEMPLATE/config.yml",
+    "github-issue-forms": "ISSUE_TEMPLATE/[!c]*.yml",
+    "github-workflows": "workflows/*.yml",
+}
+
 nox.options.sessions = [
     "lint",
     "types",
@@ -158,7 +166,7 @@ def host(session: nox.Session) -> None:
     shutil.copytree(installed, tree / "braintrust", ignore=no_caches)
     shutil.rmtree(folder)
     shutil.copytree(INTEGRATION, folder, ignore=no_caches)
-    (tree / "pytest.ini").write_text(HOST_PYTEST)
+    (tree / "pytest.ini").write_text(HOST_PYTEST, encoding="utf-8")
     session.chdir(tree)
     environment = {"PYTHONPATH": str(tree), "BRAINTRUST_TEST_PACKAGE_VERSION": label(NEWEST_MISTRAL)}
     tests = [f"braintrust/{test}" for test in HOST_TESTS]
@@ -259,10 +267,9 @@ def pictures(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run the other examples, and see whether their traces show what they say."""
+    """Run the other examples, show what they print, and see whether their traces show what they say."""
     install(session, "test", "demo", mistral=NEWEST_MISTRAL)
-    # -rP shows what they printed.
-    session.run("pytest", "--numprocesses=auto", "--maxprocesses=4", "-rP", "examples", *session.posargs)
+    session.run("pytest", "-qq", "examples", *session.posargs)
 
 
 @nox.session
@@ -298,11 +305,16 @@ def release_install(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check the style; ``nox -s lint -- --fix`` mends what can be mended."""
+    """Check the style, and the files for the forge; ``nox -s lint -- --fix`` mends what can be mended."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     fix = "--fix" in session.posargs
     session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    # A file without an encoding is another one on Windows; the rule is still a preview.
+    session.run("ruff", "check", "--preview", "--select=PLW1514", ".")
     session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+    session.run("zizmor", "--offline", "--quiet", FORGE)
+    for schema, files in FORGE_SCHEMAS.items():
+        session.run("check-jsonschema", f"--builtin-schema=vendor.{schema}", *glob.glob(f"{FORGE}/{files}"))
 
 
 @nox.session

@@ -68,7 +68,7 @@ def _start(python: str) -> float:
 def _start_files() -> list[Path]:
     paths = [Path(str(file.locate())) for file in distribution(_OVERLAY).files or []]
     # An editable install has another .pth, which only adds a folder to the path.
-    pth = [path for path in paths if path.suffix == ".pth" and "import " in path.read_text()]
+    pth = [path for path in paths if path.suffix == ".pth" and "import " in path.read_text(encoding="utf-8")]
     return pth + [path for path in paths if path.suffix == ".start"]
 
 

@@ -17,7 +17,10 @@ def test_every_figure_is_measured_on_every_side_and_reported(tmp_path: Path) -> 
     run = subprocess.run(command, check=False, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert [title for title in FIGURES if f"\n{title}" not in run.stdout] == []
-    measured = {figure["title"]: set(figure["samples"]) for figure in json.loads(in_json.read_text())["figures"]}
+    measured = {
+        figure["title"]: set(figure["samples"])
+        for figure in json.loads(in_json.read_text(encoding="utf-8"))["figures"]
+    }
     assert measured == {
         title: {side.value for side in figure.sides if side not in {*OPENTELEMETRY, *figure.slow}}
         for title, figure in FIGURES.items()

@@ -21,7 +21,7 @@ def main() -> None:
                 conversation_id=response.conversation_id, inputs="Say that in one sentence."
             )
             print(response.outputs[-1].content)
-        here.show(root)
+        here.show(root, "mistral.beta.conversations.append")
 
 
 if __name__ == "__main__":

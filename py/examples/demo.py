@@ -124,7 +124,7 @@ def main() -> None:
             traces = {**TRACES, "streamed": functools.partial(converse_streamed, picture=open_picture)}
         for name in options.traces or traces:
             root = traces[name](here, agent_id)
-            here.show(root)
+            here.show(root, "tool: book_ferry")
             save_trace(here, root, options.pictures and options.pictures / f"{name}{kind}")
 
 

@@ -57,8 +57,9 @@ def main() -> None:
         )
         for row in result.results:
             print(f"{row.input}  {row.scores}")
-        for span in spans:
-            here.show(span)
+        first, second = spans
+        here.show(first, "names_what_was_asked")
+        here.show(second)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
                 results = [result(call) for call in calls]
                 response = conversations.append(conversation_id=response.conversation_id, inputs=results)
             print(response.outputs[-1].content)
-        here.show(root)
+        here.show(root, "tool: get_exchange_rate")
 
 
 if __name__ == "__main__":

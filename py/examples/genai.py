@@ -41,7 +41,7 @@ def main() -> None:
         conversations = here.client.beta.conversations
         with braintrust.start_span(name="a conversation") as root:
             converse(conversations, agent_id)
-        here.show(root)
+        here.show(root, "tool: book_ferry")
         for span in here.trace(root):
             show(span)
 

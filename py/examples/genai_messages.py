@@ -47,7 +47,7 @@ def main() -> None:
             wrap_mistral(here.client).chat.complete(model=here.model("plain"), messages=[message])
         for span in here.trace(root)[1:]:
             show("the attributes of a logged span, without content", span_attributes(span, capture_content=False))
-        here.show(root)
+        here.show(root, "mistral.chat.complete")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def main() -> None:
             response = conversations.start(agent_id=agent_id, inputs=question)
         for entry in response.outputs:
             print(f"{entry.type:16} {getattr(entry, 'agent_id', None) or ''}")
-        here.show(root)
+        here.show(root, "handoff: analyst")
 
 
 if __name__ == "__main__":

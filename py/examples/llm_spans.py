@@ -30,7 +30,7 @@ def main() -> None:
         braintrust.init_logger(project="mistral llm spans")
         here.show(ask(here, agent_id, llm_spans=False))
         root = ask(here, agent_id, llm_spans=True)
-        here.show(root)
+        here.show(root, "tool: code_interpreter")
         for message in [span for span in here.trace(root) if span["span_attributes"].get("type") == "llm"][-1:]:
             print("What the last model saw:")
             for seen in message["input"]:

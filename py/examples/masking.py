@@ -77,7 +77,7 @@ def main() -> None:
                 say_it_everywhere(here.client, here.model("web-search+echo"))
             except Exception as error:
                 print(f"The application sees its error, of type {type(error).__name__}.")
-        here.show(root)
+        here.show(root, "mistral.beta.conversations.start")
         if here.braintrust is not None:
             sent = repr((here.braintrust.rows, here.braintrust.attachments))
             print(f"The canary is in what was sent: {'yes' if CANARY in sent else 'no'}.")

@@ -52,7 +52,7 @@ def main() -> None:
         braintrust.init_logger(project="mistral run")
         root, answer = asyncio.run(ask(wrap_mistral(here.client), here.model("two-functions")))
         print(answer)
-        here.show(root)
+        here.show(root, "tool: ticket_price")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ the real Braintrust, and prints its traces' links.
 """
 
 import contextlib
+import json
 import os
+import sys
+import textwrap
 from collections.abc import Generator
+from io import TextIOWrapper
 from typing import Any, NamedTuple
 
 import braintrust
@@ -36,6 +40,13 @@ BOOK_FERRY: dict[str, Any] = {
             "required": ["departure", "passengers"],
         },
     },
+}
+_INDENTED: dict[str, Any] = {
+    "width": 110,
+    "initial_indent": "  ",
+    "subsequent_indent": "    ",
+    "max_lines": 10,
+    "placeholder": " …",
 }
 
 
@@ -90,13 +101,18 @@ class Services(NamedTuple):
         """Draw the trace with this root while it grows, in a terminal and where Braintrust is local."""
         return growing_trace(lambda: self.arrived(root))
 
-    def show(self, root: Any) -> None:
-        """Draw the trace with this root, or print its link."""
-        if trace := self.trace(root):
-            show_trace(trace)
-            print(f"{described(Trace(root.root_span_id, trace))}\n")
-        else:
+    def show(self, root: Any, closer: str | None = None) -> None:
+        """Draw the trace with this root, and print what the last span named `closer` holds, or print its link."""
+        if not (trace := self.trace(root)):
             print(root.permalink())
+            return
+        show_trace(trace)
+        print(f"{described(Trace(root.root_span_id, trace))}\n")
+        for span in [span for span in trace if span["span_attributes"]["name"] == closer][-1:]:
+            print(closer)
+            for field in ("input", "output"):
+                print(textwrap.fill(f"{field}: {json.dumps(span[field], ensure_ascii=False)}", **_INDENTED))
+            print()
 
 
 def connect(url: str | None) -> Any:
@@ -114,6 +130,9 @@ def services(pace: float = 1.0) -> Generator[Services, None, None]:
     if {"MISTRAL_API_KEY", "BRAINTRUST_API_KEY"} <= os.environ.keys():
         yield Services(connect(None), None, None)
         return
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Into a pipe, Windows may have no character for what Mistral says.
+        sys.stdout.reconfigure(errors="replace")
     with LocalBraintrust() as local_braintrust, LocalMistral(pace=pace) as mistral:
         os.environ.update(local_braintrust.environment())
         yield Services(connect(mistral.url), mistral.url, local_braintrust)

@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,9 @@ import pytest
 
 FOLDER = Path(__file__).parent
 # The demo has a session of its own; the others are no examples, but what examples need.
-EXAMPLES = sorted({path.stem for path in FOLDER.glob("[!_]*.py")} - {"demo", "fares", "services", "test_examples"})
+EXAMPLES = sorted(
+    {path.stem for path in FOLDER.glob("[!_]*.py")} - {"conftest", "demo", "fares", "services", "test_examples"}
+)
 
 START, APPEND = "mistral.beta.conversations.start", "mistral.beta.conversations.append"
 STREAM = "mistral.beta.conversations.start_stream"
@@ -62,21 +66,44 @@ TEXTS = {
 }
 """What else it shows."""
 
+# What one span holds.
+_HELD = re.compile(r"^(?:\w+: )?[\w.]+\n  input: .+\n(?:    .+\n)*  output: .+$", re.MULTILINE)
 _SPAN = re.compile(r"^[│├└─ ]*(\S.*?)  +(?:[a-z]+ +)?\d+\.\d\d ", re.MULTILINE)
 
 
+Ran = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def ran(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ran]]]:
+    """The examples that are to be tested, by name: they mostly wait, so some run at once."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        yield {
+            call.params["name"]: pool.submit(run, "-m", f"examples.{call.params['name']}") for call in calls if call
+        }
+
+
+def run(*arguments: str) -> Ran:
+    """Run Python with these arguments, and without what sets up Braintrust or Mistral."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINTRUST", "MISTRAL"))}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, check=False, cwd=FOLDER.parent, env=environ, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_example(name: str) -> None:
-    keys = ("BRAINTRUST", "MISTRAL")
-    environ = {variable: value for variable, value in os.environ.items() if not variable.startswith(keys)}
-    command = [sys.executable, "-m", f"examples.{name}"]
-    run = subprocess.run(command, check=False, cwd=FOLDER.parent, env=environ, capture_output=True, text=True)
-    print(f"\n{run.stdout}\n{run.stderr}")
-    assert run.returncode == 0
-    assert "Traceback" not in run.stderr
+def test_example(name: str, ran: dict[str, Future[Ran]]) -> None:
+    example = ran[name].result()
+    shown = example.stdout
+    print(f"\n$ python -m examples.{name}\n{shown.rstrip()}")
+    assert example.returncode == 0, example.stderr
+    assert "Traceback" not in example.stderr
     # Spans of two threads or processes open in any order.
-    assert sorted(_SPAN.findall(run.stdout)) == sorted(SPANS[name])
-    assert re.search(TEXTS.get(name, ""), run.stdout)
+    assert sorted(_SPAN.findall(shown)) == sorted(SPANS[name])
+    assert re.search(TEXTS.get(name, ""), shown)
+    assert len(_HELD.findall(shown)) == 1
 
 
 def test_the_notebook_was_executed_and_shows_what_it_says() -> None:
@@ -93,10 +120,9 @@ def test_the_notebook_was_executed_and_shows_what_it_says() -> None:
     program = "\n".join(f"{line}\nprint(traces)" if line.endswith("\ntraces") else line for line in lines)
     body = textwrap.indent(program, "    ")
     script = f"import asyncio\nasync def notebook():\n{body}\nasyncio.run(notebook())\n"
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("BRAINTRUST", "MISTRAL"))}
-    run = subprocess.run([sys.executable, "-c", script], check=False, env=environ, capture_output=True, text=True)
-    print(f"\n{run.stdout}\n{run.stderr}")
-    assert run.returncode == 0
+    notebook = run("-c", script)
+    print(f"\nexamples/capture.ipynb, cell by cell\n{notebook.stdout.rstrip()}")
+    assert notebook.returncode == 0, notebook.stderr
     # The stream that is still open has no seconds; what was over in it has.
-    assert _SPAN.findall(run.stdout) == [*HANDED_OVER, "tool: web_search"]
-    assert re.search(r"start_stream  task +open  ━+╌╌╌", run.stdout)
+    assert _SPAN.findall(notebook.stdout) == [*HANDED_OVER, "tool: web_search"]
+    assert re.search(r"start_stream  task +open  ━+╌╌╌", notebook.stdout)

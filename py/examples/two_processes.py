@@ -40,7 +40,7 @@ def main() -> None:
             second.join()
         if second.exitcode:
             raise SystemExit(second.exitcode)
-        here.show(root)
+        here.show(root, "mistral.beta.conversations.append")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,9 @@ def main() -> None:
         with LocalServer([Mount("/", app=application(here, roots))]) as server:
             print("read to the end:", visit(server.port))
             print("left half-way:  ", visit(server.port, most=20))
-        for root in roots:
-            here.show(root)
+        whole, half = roots
+        here.show(whole)
+        here.show(half, "mistral.beta.conversations.start_stream")
 
 
 if __name__ == "__main__":

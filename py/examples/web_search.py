@@ -42,7 +42,7 @@ def main() -> None:
                 for event in events:
                     print(text(event, sources), end="", flush=True)
         print(*(f"\n[{number}] {source}" for number, source in enumerate(sources, 1)), "\n", sep="")
-        here.show(root)
+        here.show(root, "tool: web_search")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ FACES: dict[str, tuple[str, ...]] = {"patchers": ROOMS, "__init__": ("genai",)}
 def modules() -> dict[str, str]:
     """The source of each module, by its name below the folder, such as `resources.usage`."""
     files = (file for file in FOLDER.rglob("*.py") if not file.name.startswith("test_"))
-    return {".".join(file.relative_to(FOLDER).with_suffix("").parts): file.read_text() for file in files}
+    return {
+        ".".join(file.relative_to(FOLDER).with_suffix("").parts): file.read_text(encoding="utf-8") for file in files
+    }
 
 
 def imported(name: str, source: str) -> Iterator[str]:

@@ -1,210 +1,93 @@
+import ast
 import asyncio
 import functools
 import importlib.util
 import inspect
 import operator
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
+import braintrust
 import pytest
 import wrapt
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 from braintrust.integrations.mistral import patchers as patchers_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS, RESOURCES, wrap_mistral
+from braintrust.integrations.mistral.providers import MISTRAL
 
 from tests.conftest import Conversations, LoggedSpans, MakeClient, Mistral
 from tests.helpers.wire import answer
 
 
-# Every traced method by the name of its patcher, with its module and its place there.
-METHODS = (
-    ("mistral.chat.complete", "chat.Chat.complete"),
-    ("mistral.chat.complete_async", "chat.Chat.complete_async"),
-    ("mistral.chat.stream", "chat.Chat.stream"),
-    ("mistral.chat.stream_async", "chat.Chat.stream_async"),
-    ("mistral.chat.parse", "chat.Chat.parse"),
-    ("mistral.chat.parse_async", "chat.Chat.parse_async"),
-    ("mistral.agents.complete", "agents.Agents.complete"),
-    ("mistral.agents.complete_async", "agents.Agents.complete_async"),
-    ("mistral.agents.stream", "agents.Agents.stream"),
-    ("mistral.agents.stream_async", "agents.Agents.stream_async"),
-    ("mistral.fim.complete", "fim.Fim.complete"),
-    ("mistral.fim.complete_async", "fim.Fim.complete_async"),
-    ("mistral.fim.stream", "fim.Fim.stream"),
-    ("mistral.fim.stream_async", "fim.Fim.stream_async"),
-    ("mistral.embeddings.create", "embeddings.Embeddings.create"),
-    ("mistral.embeddings.create_async", "embeddings.Embeddings.create_async"),
-    ("mistral.ocr.process", "ocr.Ocr.process"),
-    ("mistral.ocr.process_async", "ocr.Ocr.process_async"),
-    ("mistral.audio.transcriptions.complete", "transcriptions.Transcriptions.complete"),
-    ("mistral.audio.transcriptions.complete_async", "transcriptions.Transcriptions.complete_async"),
-    ("mistral.audio.transcriptions.stream", "transcriptions.Transcriptions.stream"),
-    ("mistral.audio.transcriptions.stream_async", "transcriptions.Transcriptions.stream_async"),
-    ("mistral.audio.speech.complete", "speech.Speech.complete"),
-    ("mistral.audio.speech.complete_async", "speech.Speech.complete_async"),
-    ("mistral.classifiers.moderate", "classifiers.Classifiers.moderate"),
-    ("mistral.classifiers.moderate_async", "classifiers.Classifiers.moderate_async"),
-    ("mistral.classifiers.moderate_chat", "classifiers.Classifiers.moderate_chat"),
-    ("mistral.classifiers.moderate_chat_async", "classifiers.Classifiers.moderate_chat_async"),
-    ("mistral.classifiers.classify", "classifiers.Classifiers.classify"),
-    ("mistral.classifiers.classify_async", "classifiers.Classifiers.classify_async"),
-    ("mistral.classifiers.classify_chat", "classifiers.Classifiers.classify_chat"),
-    ("mistral.classifiers.classify_chat_async", "classifiers.Classifiers.classify_chat_async"),
-    ("mistral.responses.create", "responses.Responses.create"),
-    ("mistral.responses.create_async", "responses.Responses.create_async"),
-    ("mistral.beta.conversations.start", "conversations.Conversations.start"),
-    ("mistral.beta.conversations.start_async", "conversations.Conversations.start_async"),
-    ("mistral.beta.conversations.start_stream", "conversations.Conversations.start_stream"),
-    ("mistral.beta.conversations.start_stream_async", "conversations.Conversations.start_stream_async"),
-    ("mistral.beta.conversations.append", "conversations.Conversations.append"),
-    ("mistral.beta.conversations.append_async", "conversations.Conversations.append_async"),
-    ("mistral.beta.conversations.append_stream", "conversations.Conversations.append_stream"),
-    ("mistral.beta.conversations.append_stream_async", "conversations.Conversations.append_stream_async"),
-    ("mistral.beta.conversations.restart", "conversations.Conversations.restart"),
-    ("mistral.beta.conversations.restart_async", "conversations.Conversations.restart_async"),
-    ("mistral.beta.conversations.restart_stream", "conversations.Conversations.restart_stream"),
-    ("mistral.beta.conversations.restart_stream_async", "conversations.Conversations.restart_stream_async"),
-    ("mistral.beta.conversations.get", "conversations.Conversations.get"),
-    ("mistral.beta.conversations.get_async", "conversations.Conversations.get_async"),
-    ("mistral.beta.conversations.list", "conversations.Conversations.list"),
-    ("mistral.beta.conversations.list_async", "conversations.Conversations.list_async"),
-    ("mistral.beta.conversations.delete", "conversations.Conversations.delete"),
-    ("mistral.beta.conversations.delete_async", "conversations.Conversations.delete_async"),
-    ("mistral.beta.conversations.get_history", "conversations.Conversations.get_history"),
-    ("mistral.beta.conversations.get_history_async", "conversations.Conversations.get_history_async"),
-    ("mistral.beta.conversations.get_messages", "conversations.Conversations.get_messages"),
-    ("mistral.beta.conversations.get_messages_async", "conversations.Conversations.get_messages_async"),
-    ("mistral.beta.conversations.run_async", "conversations.Conversations.run_async"),
-    ("mistral.beta.conversations.run_stream_async", "conversations.Conversations.run_stream_async"),
-    ("mistral.beta.agents.create", "beta_agents.BetaAgents.create"),
-    ("mistral.beta.agents.create_async", "beta_agents.BetaAgents.create_async"),
-    ("mistral.beta.agents.update", "beta_agents.BetaAgents.update"),
-    ("mistral.beta.agents.update_async", "beta_agents.BetaAgents.update_async"),
-    ("mistral.beta.agents.get", "beta_agents.BetaAgents.get"),
-    ("mistral.beta.agents.get_async", "beta_agents.BetaAgents.get_async"),
-    ("mistral.beta.agents.update_version", "beta_agents.BetaAgents.update_version"),
-    ("mistral.beta.agents.update_version_async", "beta_agents.BetaAgents.update_version_async"),
-    ("mistral.beta.agents.delete", "beta_agents.BetaAgents.delete"),
-    ("mistral.beta.agents.delete_async", "beta_agents.BetaAgents.delete_async"),
-    ("mistral.beta.connectors.call_tool", "connectors.Connectors.call_tool"),
-    ("mistral.beta.connectors.call_tool_async", "connectors.Connectors.call_tool_async"),
-    ("mistral.beta.connectors.mcp_client", "connectors.Connectors.mcp_client"),
-    ("mistral.beta.context.search_indexes.search", "context_search_indexes.ContextSearchIndexes.search"),
-    ("mistral.beta.context.search_indexes.search_async", "context_search_indexes.ContextSearchIndexes.search_async"),
-    ("mistral.beta.context.search_indexes.navigate", "context_search_indexes.ContextSearchIndexes.navigate"),
-    (
-        "mistral.beta.context.search_indexes.navigate_async",
-        "context_search_indexes.ContextSearchIndexes.navigate_async",
-    ),
-    ("mistral.beta.context.search_indexes.read", "context_search_indexes.ContextSearchIndexes.read"),
-    ("mistral.beta.context.search_indexes.read_async", "context_search_indexes.ContextSearchIndexes.read_async"),
-    ("mistral.beta.context.search_indexes.grep", "context_search_indexes.ContextSearchIndexes.grep"),
-    ("mistral.beta.context.search_indexes.grep_async", "context_search_indexes.ContextSearchIndexes.grep_async"),
-    ("mistral.beta.context.search_indexes.get_chunk", "context_search_indexes.ContextSearchIndexes.get_chunk"),
-    (
-        "mistral.beta.context.search_indexes.get_chunk_async",
-        "context_search_indexes.ContextSearchIndexes.get_chunk_async",
-    ),
-    ("mistral.beta.rag.managed_indexes.search", "managed_indexes.ManagedIndexes.search"),
-    ("mistral.beta.rag.managed_indexes.search_async", "managed_indexes.ManagedIndexes.search_async"),
-    ("mistral.beta.rag.managed_indexes.navigate", "managed_indexes.ManagedIndexes.navigate"),
-    ("mistral.beta.rag.managed_indexes.navigate_async", "managed_indexes.ManagedIndexes.navigate_async"),
-    ("mistral.beta.rag.managed_indexes.read", "managed_indexes.ManagedIndexes.read"),
-    ("mistral.beta.rag.managed_indexes.read_async", "managed_indexes.ManagedIndexes.read_async"),
-    ("mistral.beta.rag.managed_indexes.grep", "managed_indexes.ManagedIndexes.grep"),
-    ("mistral.beta.rag.managed_indexes.grep_async", "managed_indexes.ManagedIndexes.grep_async"),
-    ("mistral.beta.rag.managed_indexes.get_chunk", "managed_indexes.ManagedIndexes.get_chunk"),
-    ("mistral.beta.rag.managed_indexes.get_chunk_async", "managed_indexes.ManagedIndexes.get_chunk_async"),
-    ("mistral.beta.libraries.documents.list", "documents.Documents.list"),
-    ("mistral.beta.libraries.documents.list_async", "documents.Documents.list_async"),
-    ("mistral.beta.libraries.documents.text_content", "documents.Documents.text_content"),
-    ("mistral.beta.libraries.documents.text_content_async", "documents.Documents.text_content_async"),
-    ("mistral.workflows.execute_workflow", "workflows.Workflows.execute_workflow"),
-    ("mistral.workflows.execute_workflow_async", "workflows.Workflows.execute_workflow_async"),
-    ("mistral.workflows.execute_workflow_registration", "workflows.Workflows.execute_workflow_registration"),
-    (
-        "mistral.workflows.execute_workflow_registration_async",
-        "workflows.Workflows.execute_workflow_registration_async",
-    ),
-    ("mistral.workflows.wait_for_workflow_completion", "workflows.Workflows.wait_for_workflow_completion"),
-    ("mistral.workflows.wait_for_workflow_completion_async", "workflows.Workflows.wait_for_workflow_completion_async"),
-    ("mistral.workflows.execute_workflow_and_wait", "workflows.Workflows.execute_workflow_and_wait"),
-    ("mistral.workflows.execute_workflow_and_wait_async", "workflows.Workflows.execute_workflow_and_wait_async"),
-    ("mistral.batch.jobs.create", "jobs.Jobs.create"),
-    ("mistral.batch.jobs.create_async", "jobs.Jobs.create_async"),
-    ("mistral.batch.jobs.get", "jobs.Jobs.get"),
-    ("mistral.batch.jobs.get_async", "jobs.Jobs.get_async"),
-    ("mistral.batch.jobs.cancel", "jobs.Jobs.cancel"),
-    ("mistral.batch.jobs.cancel_async", "jobs.Jobs.cancel_async"),
-    ("mistral.batch.jobs.list", "jobs.Jobs.list"),
-    ("mistral.batch.jobs.list_async", "jobs.Jobs.list_async"),
-    ("mistral.files.download", "files.Files.download"),
-    ("mistral.files.download_async", "files.Files.download_async"),
-    ("mistral.files.upload", "files.Files.upload"),
-    ("mistral.files.upload_async", "files.Files.upload_async"),
-)
+class Row(NamedTuple):
+    """A patcher of a method: its name, what it patches, and what is patched instead where that is there."""
 
-# Where each client has its resources, from 2.0 on and in 1.x, and what other clients have of Mistral's own.
-PACKAGES = {
-    "mistral": ("mistralai.client", "mistralai"),
-    "mistral.azure": ("mistralai.azure.client", "mistralai_azure"),
-    "mistral.vertex": ("mistralai.gcp.client", "mistralai_gcp"),
-}
-CLOUDS = {"chat": ("mistral.azure", "mistral.vertex"), "fim": ("mistral.vertex",), "ocr": ("mistral.azure",)}
+    name: str
+    module: str
+    path: str
+    superseded_by: tuple[str, ...] = ()
 
-# Only in 1.x is a class elsewhere, by another name.
-ELSEWHERE_IN_1 = {"beta_agents.BetaAgents": "mistral_agents.MistralAgents", "jobs.Jobs": "mistral_jobs.MistralJobs"}
-# And only in early 2.x.
-ELSEWHERE_IN_EARLY_2 = {"jobs.Jobs": "batch_jobs.BatchJobs"}
 
-# Name, target_module, target_path and the names of superseded_by.
-TABLE = [
-    row
-    for name, place in METHODS
-    for module, _, path in [place.partition(".")]
-    for older_place in [ELSEWHERE_IN_1.get(place.rpartition(".")[0], place.rpartition(".")[0])]
-    for client in ("mistral", *(() if "parse" in name else CLOUDS.get(module, ())))
-    for newer, older in [PACKAGES[client]]
-    for method in [name.replace("mistral", client, 1)]
-    for row in (
-        (f"{method}.v2", f"{newer}.{module}", path, ()),
-        (
-            f"{method}.v1",
-            f"{older}.{older_place.partition('.')[0]}",
-            f"{older_place.partition('.')[2]}.{path.partition('.')[2]}",
-            (f"{method}.v2",),
-        ),
-        *(
-            (
-                f"{method}.early_v2",
-                f"{newer}.{early_place.partition('.')[0]}",
-                f"{early_place.partition('.')[2]}.{path.partition('.')[2]}",
-                (f"{method}.v1",),
-            )
-            for class_place, early_place in ELSEWHERE_IN_EARLY_2.items()
-            if class_place == place.rpartition(".")[0]
-        ),
-    )
-]
-# Those of the extras, which are where they are in every version.
-TABLE += [
-    ("mistral.extra.batch.run.v2", "mistralai.extra.batch.client", "BatchClient.run", ()),
-    ("mistral.extra.batch.wait.v2", "mistralai.extra.batch.client", "BatchClient.wait", ()),
-    (
+# One of each kind; the places of the others are those that the installed mistralai has.
+ROWS = {
+    Row("mistral.chat.complete.v2", "mistralai.client.chat", "Chat.complete"),
+    Row("mistral.chat.complete.v1", "mistralai.chat", "Chat.complete", ("mistral.chat.complete.v2",)),
+    Row("mistral.azure.chat.stream_async.v2", "mistralai.azure.client.chat", "Chat.stream_async"),
+    Row(
+        "mistral.azure.chat.stream_async.v1",
+        "mistralai_azure.chat",
+        "Chat.stream_async",
+        ("mistral.azure.chat.stream_async.v2",),
+    ),
+    Row("mistral.vertex.fim.complete.v2", "mistralai.gcp.client.fim", "Fim.complete"),
+    Row("mistral.vertex.fim.complete.v1", "mistralai_gcp.fim", "Fim.complete", ("mistral.vertex.fim.complete.v2",)),
+    # In 1.x a class of another name, in another module, and in early 2.x in a third one.
+    Row("mistral.beta.agents.create.v2", "mistralai.client.beta_agents", "BetaAgents.create"),
+    Row(
+        "mistral.beta.agents.create.v1",
+        "mistralai.mistral_agents",
+        "MistralAgents.create",
+        ("mistral.beta.agents.create.v2",),
+    ),
+    Row("mistral.batch.jobs.get.v2", "mistralai.client.jobs", "Jobs.get"),
+    Row("mistral.batch.jobs.get.v1", "mistralai.mistral_jobs", "MistralJobs.get", ("mistral.batch.jobs.get.v2",)),
+    Row(
+        "mistral.batch.jobs.get.early_v2",
+        "mistralai.client.batch_jobs",
+        "BatchJobs.get",
+        ("mistral.batch.jobs.get.v1",),
+    ),
+    # Methods that are more than a call.
+    Row("mistral.beta.conversations.run_async.v2", "mistralai.client.conversations", "Conversations.run_async"),
+    Row("mistral.beta.connectors.mcp_client.v2", "mistralai.client.connectors", "Connectors.mcp_client"),
+    Row(
         "mistral.audio.realtime.connect.v2",
         "mistralai.extra.realtime.transcription",
         "RealtimeTranscription.connect",
-        (),
     ),
-    ("mistral.audio.realtime_speech.connect.v2", "mistralai.extra.realtime.speech", "RealtimeSpeech.connect", ()),
-    ("mistral.extra.voice_agents.invoke.v2", "mistralai.extra.voice_agents.tools", "FunctionHandler.invoke", ()),
-]
+}
 
 SUB_PATCHERS: tuple[type[FunctionWrapperPatcher], ...] = tuple(
     patcher for composite in PATCHERS for patcher in composite.sub_patchers
 )
-CONVERSATIONS = [place.rpartition(".")[2] for _, place in METHODS if place.startswith("conversations.")]
+TABLE = {
+    Row(
+        patcher.name,
+        str(patcher.target_module),
+        patcher.target_path,
+        tuple(superior.name for superior in patcher.superseded_by),
+    )
+    for patcher in SUB_PATCHERS
+}
+(CONVERSATIONS,) = (
+    [method for method, _ in resource.all_wrappers()]
+    for resource in RESOURCES
+    if resource.path == "beta.conversations"
+)
 
 
 @functools.cache
@@ -233,52 +116,54 @@ def is_importable(module: str) -> bool:
 
 
 def test_the_table_expands_into_these_patchers() -> None:
-    assert [
-        (
-            patcher.name,
-            patcher.target_module,
-            patcher.target_path,
-            tuple(superior.name for superior in patcher.superseded_by),
-        )
-        for patcher in SUB_PATCHERS
-    ] == TABLE
+    assert not ROWS - TABLE
 
 
-def test_the_names_are_those_of_the_sdk() -> None:
-    assert {patcher.name: patcher.__name__ for patcher in PATCHERS} == {
-        "mistral.chat": "ChatPatcher",
-        "mistral.agents": "AgentsPatcher",
-        "mistral.fim": "FimPatcher",
-        "mistral.embeddings": "EmbeddingsPatcher",
-        "mistral.ocr": "OcrPatcher",
-        "mistral.audio.transcriptions": "TranscriptionsPatcher",
-        "mistral.audio.speech": "SpeechPatcher",
-        "mistral.classifiers": "ClassifiersPatcher",
-        "mistral.responses": "ResponsesPatcher",
-        "mistral.beta.conversations": "ConversationsPatcher",
-        "mistral.beta.agents": "BetaAgentsPatcher",
-        "mistral.beta.connectors": "ConnectorsPatcher",
-        "mistral.beta.context.search_indexes": "ContextSearchIndexesPatcher",
-        "mistral.beta.rag.managed_indexes": "ManagedIndexesPatcher",
-        "mistral.beta.libraries.documents": "DocumentsPatcher",
-        "mistral.workflows": "WorkflowsPatcher",
-        "mistral.batch.jobs": "JobsPatcher",
-        "mistral.files": "FilesPatcher",
-        "mistral.extra.batch": "BatchClientPatcher",
-        "mistral.audio.realtime": "RealtimeTranscriptionPatcher",
-        "mistral.audio.realtime_speech": "RealtimeSpeechPatcher",
-        "mistral.extra.voice_agents": "FunctionHandlerPatcher",
+def test_a_method_is_patched_wherever_its_class_may_be() -> None:
+    # The clients for the clouds have what is a call.
+    wanted = {
+        (place.module, f"{place.class_name}.{method}")
+        for resource in RESOURCES
+        for method, _ in resource.all_wrappers()
+        for place in resource.places
+        if place.provider is MISTRAL or method not in resource.wrappers
     }
+    found = [(row.module, row.path) for row in TABLE]
+    assert sorted(found) == sorted(set(found))
+    assert not wanted ^ set(found)
+
+
+def sdks_own_patchers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the SDK's own patchers by the names of their classes, each with its constants by name."""
+    source = Path(braintrust.__file__).parent / "integrations/mistral/patchers.py"
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Patcher"):
+            lines = [line for line in node.body if isinstance(line, ast.Assign)]
+            constants = {
+                ast.unparse(line.targets[0]): line.value.value
+                for line in lines
+                if isinstance(line.value, ast.Constant)
+            }
+            yield node.name, constants
+
+
+def test_the_sdks_own_patchers_are_all_here() -> None:
+    """Methods by name and target, and resources by name and class, for whoever takes one out or imports it."""
+    theirs = dict(sdks_own_patchers())
+    methods = {(its["name"], its["target_module"], its["target_path"]) for its in theirs.values() if len(its) == 3}
+    assert ("mistral.chat.complete.v2", "mistralai.client.chat", "Chat.complete") in methods
+    assert not methods - {row[:3] for row in TABLE}
+    resources = {(name, its["name"]) for name, its in theirs.items() if len(its) == 1}
+    assert ("ConversationsPatcher", "mistral.beta.conversations") in resources
+    assert not resources - {(patcher.__name__, patcher.name) for patcher in PATCHERS}
+
+
+def test_each_patcher_has_a_name_of_its_own() -> None:
     for patcher in PATCHERS:
         assert issubclass(patcher, CompositeFunctionWrapperPatcher)
         assert getattr(patchers_module, patcher.__name__) is patcher
-    assert {patcher.__name__ for patcher in SUB_PATCHERS} >= {
-        "ChatCompleteV1Patcher",
-        "TranscriptionsStreamAsyncV2Patcher",
-        "ConversationsAppendStreamAsyncV2Patcher",
-        "ConversationsGetHistoryAsyncV1Patcher",
-    }
-    assert len({patcher.__name__ for patcher in SUB_PATCHERS}) == len(SUB_PATCHERS)
+    for names in ([patcher.__name__ for patcher in SUB_PATCHERS], [patcher.__name__ for patcher in PATCHERS]):
+        assert not [name for name, count in Counter(names).items() if count > 1]
     assert all(patcher.__module__ == patchers_module.__name__ for patcher in (*PATCHERS, *SUB_PATCHERS))
 
 

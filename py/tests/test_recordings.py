@@ -24,7 +24,7 @@ REQUEST_METADATA = ("model", "instructions", "tools", "completion_args", "store"
 
 
 def recording(name: str) -> Any:
-    return json.loads((RECORDINGS / name).read_text())
+    return json.loads((RECORDINGS / name).read_text(encoding="utf-8"))
 
 
 def names(pattern: str) -> list[str]:
@@ -36,7 +36,11 @@ def names(pattern: str) -> list[str]:
 def requested(name: str) -> Json:
     """The arguments of the call that was recorded, as far as that is known."""
     path = RECORDINGS / f"{name.partition('.response.')[0]}.request.json"
-    arguments = json.loads(path.read_text()) if path.exists() else {"model": "mistral-small-latest", "inputs": "Hello"}
+    arguments = (
+        json.loads(path.read_text(encoding="utf-8"))
+        if path.exists()
+        else {"model": "mistral-small-latest", "inputs": "Hello"}
+    )
     return {key: value for key, value in arguments.items() if key != "stream"}
 
 

@@ -56,7 +56,7 @@ def test_nothing_changed() -> None:
 
 def test_a_traced_method_that_vanished_is_an_exit_status(tmp_path: Path) -> None:
     for name, version in (("old", OLD), ("new", NEW)):
-        (tmp_path / f"{name}.json").write_text(json.dumps(version))
+        (tmp_path / f"{name}.json").write_text(json.dumps(version), encoding="utf-8")
 
     def compared(*names: str) -> "subprocess.CompletedProcess[str]":
         files = [str(tmp_path / f"{name}.json") for name in names]
@@ -72,7 +72,7 @@ def test_a_traced_method_that_vanished_is_an_exit_status(tmp_path: Path) -> None
 def test_a_resource_in_the_place_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file, resource in (("old", "beta.rag.managed_indexes"), ("new", "beta.context.search_indexes")):
         surface = {"version": file, "methods": {f"mistral.{resource}.search": {}}, "models": {}}
-        (tmp_path / f"{file}.json").write_text(json.dumps(surface))
+        (tmp_path / f"{file}.json").write_text(json.dumps(surface), encoding="utf-8")
     for files, status in ((("old", "new"), 0), (("new", "old"), 1)):
         monkeypatch.setattr(sys, "argv", ["changes", *(str(tmp_path / f"{file}.json") for file in files)])
         assert main() == status

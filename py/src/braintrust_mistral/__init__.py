@@ -37,7 +37,7 @@ __all__ = [
     "span_attributes",
     "wrap_mistral",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 INTEGRATION = "braintrust.integrations.mistral"
 SWITCH = "BRAINTRUST_MISTRAL_OVERLAY"

@@ -140,7 +140,9 @@ class Run(NamedTuple):
 def run(folder: Path, switch: str) -> Run:
     """Run the application to its end, which is also when it sends its last spans."""
     with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
-        process = run_application(APPLICATION.read_text(), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch)
+        process = run_application(
+            APPLICATION.read_text(encoding="utf-8"), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch
+        )
         assert process.stderr == ""
         rows = replaced(bt.spans(), bt.attachments)
     printed = json.loads(process.stdout)

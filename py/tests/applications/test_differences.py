@@ -111,7 +111,9 @@ def steps(folder: Path, switch: str) -> dict[str, Step]:
     """Run the application to its end, and return what came of its steps."""
     # Web searches take 0.25 s at this pace.
     with LocalMistral(pace=0.1) as mistral, LocalBraintrust() as bt:
-        process = run_application(APPLICATION.read_text(), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch)
+        process = run_application(
+            APPLICATION.read_text(encoding="utf-8"), folder, mistral, bt, BRAINTRUST_MISTRAL_OVERLAY=switch
+        )
         rows, uploads = bt.spans(), list(bt.attachments.values())
     raised = json.loads(process.stdout)
     traces: dict[str, dict[str, Json]] = {}

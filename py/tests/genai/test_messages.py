@@ -35,7 +35,7 @@ except ImportError:  # 1.x
     helpers: Any = None
 
 
-SCHEMA = json.loads((Path(__file__).parent / "genai-messages.json").read_text())
+SCHEMA = json.loads((Path(__file__).parent / "genai-messages.json").read_text(encoding="utf-8"))
 UP_TO_1_41: Json = {
     "properties": {
         "output_messages": {
@@ -500,7 +500,7 @@ def check_attributes(check: Check, attributes: Json) -> None:
 def recorded(path: Path) -> Iterator[Any]:
     """The payloads of a recording; those of a stream as one."""
     if path.suffix == ".json":
-        yield json.loads(path.read_text())
+        yield json.loads(path.read_text(encoding="utf-8"))
     else:
         yield unstreamed(events_of(path.read_bytes()))
 
@@ -517,7 +517,9 @@ def test_every_recorded_payload_fits_the_schema(check: Check) -> None:
 def test_every_payload_of_the_tests_fits_the_schema(check: Check) -> None:
     seen = 0
     for path in sorted(CASSETTES.glob("latest/*.yaml")):
-        for payload in payloads_of(yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
+        for payload in payloads_of(
+            yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        ):
             check_all(check, payload)
             seen += 1
     assert seen > 100

@@ -26,7 +26,7 @@ class Traced:
 
     def write(self, code: str, name: str = "app.py") -> str:
         """Write a program, and return its name."""
-        (self.folder / name).write_text(code)
+        (self.folder / name).write_text(code, encoding="utf-8")
         return name
 
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
@@ -63,4 +63,4 @@ class Traced:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows that `names` wrote."""
-        return [json.loads(line) for line in (self.folder / "rows.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -45,7 +45,7 @@ TRACE = [
 def drawn(folder: Path, name: str) -> str:
     path = folder / "pictures" / f"{name}.svg"
     save_picture(TRACE, path)
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def test_the_same_trace_is_the_same_bytes(tmp_path: Path) -> None:
@@ -169,7 +169,12 @@ print("over", len(asked) > 0)
 
 def printed(is_terminal: bool) -> str:
     """Return what a program prints that draws a growing trace, to a terminal or into a pipe."""
-    ours, its = pty.openpty() if is_terminal else os.pipe()
+    if is_terminal:
+        import pty
+
+        ours, its = pty.openpty()
+    else:
+        ours, its = os.pipe()
     code = GROWING.replace("{is_watched}", str(is_terminal))
     folder = Path(__file__).parent.parent.parent
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
@@ -186,6 +191,7 @@ def printed(is_terminal: bool) -> str:
     return output.decode()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
 def test_a_trace_grows_in_a_terminal() -> None:
     screen = printed(is_terminal=True)
     assert screen.index("a <conversation>") < screen.index("search") < screen.index("book")

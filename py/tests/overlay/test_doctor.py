@@ -138,7 +138,7 @@ def test_a_version_that_nobody_tested_yet(monkeypatch: pytest.MonkeyPatch, name:
 
 
 def test_the_newest_tested_versions_are_those_of_the_project() -> None:
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     table = project.partition("[tool.braintrust-mistral.versions]")[2].partition("\n[")[0]
     versions = dict(re.findall(r"^(\w+) = (\[.*\])$", table, re.MULTILINE))
     assert {name: json.loads(versions[name])[-1] for name in doctor.TESTED} == doctor.TESTED
@@ -239,7 +239,7 @@ def test_a_key_where_the_sdk_looks_for_it(
 ) -> None:
     if line is not None:
         # An empty variable is none, and the folders above are looked at as well.
-        (tmp_path / ".env.braintrust").write_text(f"# Keys\n{line}\n")
+        (tmp_path / ".env.braintrust").write_text(f"# Keys\n{line}\n", encoding="utf-8")
         (tmp_path / "below").mkdir()
         monkeypatch.chdir(tmp_path / "below")
     url = {"BRAINTRUST_APP_URL": "https://example.org"}

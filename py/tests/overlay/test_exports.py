@@ -18,7 +18,7 @@ import braintrust_mistral
 from tests.overlay.conftest import PROJECT, Environment
 
 
-README = (PROJECT.parent / "README.md").read_text()
+README = (PROJECT.parent / "README.md").read_text(encoding="utf-8")
 SDKS = (f"braintrust=={version('braintrust')}", f"mistralai[agents]=={version('mistralai')}")
 # What the examples import, beside the SDKs.
 SERVICES = ("fastapi", "rich", "starlette", "uvicorn")
@@ -69,10 +69,14 @@ def typed(make: Callable[..., Environment], wheel: str) -> Environment:
     if not local.exists():
         shutil.copytree(PROJECT / "src/braintrust_mistral/local", local)
     folder = environment.folder / "code"
-    shutil.copytree(PROJECT / "examples", folder / "examples", ignore=shutil.ignore_patterns("test_*", "__pycache__"))
+    shutil.copytree(
+        PROJECT / "examples",
+        folder / "examples",
+        ignore=shutil.ignore_patterns("test_*", "conftest.py", "__pycache__"),
+    )
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", README, re.DOTALL)):
-        (folder / f"readme_{number}.py").write_text(code)
-    (folder / "exports.py").write_text(TYPED)
+        (folder / f"readme_{number}.py").write_text(code, encoding="utf-8")
+    (folder / "exports.py").write_text(TYPED, encoding="utf-8")
     return environment
 
 
@@ -103,7 +107,7 @@ def test_pyright_finds_the_types_in_the_readme_and_the_examples(typed: Environme
     unknown = ("reportMissingTypeStubs", "reportUnknownMemberType", "reportUnknownVariableType")
     examples = {"root": "examples", "extraPaths": ["."], **dict.fromkeys(unknown, False)}
     settings = {"typeCheckingMode": "strict", "executionEnvironments": [examples]}
-    (typed.folder / "code/pyrightconfig.json").write_text(json.dumps(settings))
+    (typed.folder / "code/pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
     errors = errors_of(typed, "pyright", "--pythonpath", typed.python)
     rules = [error.rpartition(" ")[2] for error in errors if "exports.py:9:" in error]
     assert rules == ["(reportUnknownMemberType)", "(reportAttributeAccessIssue)"]

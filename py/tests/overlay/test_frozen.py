@@ -33,7 +33,7 @@ print(report(examine()))
 def frozen(make: Callable[..., Environment], wheel: str) -> Path:
     """The folder of the frozen application."""
     environment = make(NEWEST, MISTRALAI, "pyinstaller", wheel)
-    (environment.folder / "application.py").write_text(APPLICATION)
+    (environment.folder / "application.py").write_text(APPLICATION, encoding="utf-8")
     # None of it is used here, and it would all be looked through.
     without = ["cryptography", "setuptools", "sqlite3", "tkinter"]
     options = [f"--exclude-module={name}" for name in without]

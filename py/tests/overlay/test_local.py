@@ -43,7 +43,7 @@ def test_without_the_extra_all_can_be_imported_but_what_needs_it(without_extra: 
 
 def test_with_the_extra_strangers_see_the_trace_of_their_program(make: Callable[..., Environment], wheel: str) -> None:
     environment = make(NEWEST, MISTRALAI, f"braintrust-mistral[local] @ {Path(wheel).as_uri()}")
-    (environment.folder / "app.py").write_text(APP)
+    (environment.folder / "app.py").write_text(APP, encoding="utf-8")
     output = environment.call("-m", "braintrust_mistral", "run", "--local-mistral", "app.py")
     assert output.startswith("1\n")
     assert "mistral.chat.complete  llm" in output

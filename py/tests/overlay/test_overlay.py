@@ -26,7 +26,7 @@ def sdk(request: pytest.FixtureRequest) -> str:
 def bare(make: Callable[..., Environment], sdk: str) -> Environment:
     """The SDKs alone, and a start-up file that does nothing: for whichever it reads first, Python loads a codec."""
     environment = make(sdk, MISTRALAI, "pytest")
-    (environment.packages / "nothing.pth").write_text("import sys")
+    (environment.packages / "nothing.pth").write_text("import sys", encoding="utf-8")
     return environment
 
 
@@ -59,7 +59,9 @@ def broken(installed: Environment, tmp_path: Path) -> str:
     """A folder that has the overlay with an integration that fails half-way through its import."""
     shutil.copytree(installed.packages / "braintrust_mistral", tmp_path / "braintrust_mistral")
     module = tmp_path / "braintrust_mistral/integrations/mistral/__init__.py"
-    module.write_text(module.read_text() + "\nraise AttributeError('the SDK has moved')\n")
+    module.write_text(
+        module.read_text(encoding="utf-8") + "\nraise AttributeError('the SDK has moved')\n", encoding="utf-8"
+    )
     return str(tmp_path)
 
 
@@ -112,7 +114,7 @@ def test_the_loaded_module_is_like_any_other(environment: Environment) -> None:
 
 def test_it_holds_under_pytest_whose_finder_would_take_the_sdks(environment: Environment) -> None:
     test = environment.folder / "test_application.py"
-    test.write_text(f"def test():\n    {FILE}\n    assert m.__file__ == {place(environment)!r}\n")
+    test.write_text(f"def test():\n    {FILE}\n    assert m.__file__ == {place(environment)!r}\n", encoding="utf-8")
     assert "1 passed" in environment.call("-m", "pytest", "-p", "no:cacheprovider", str(test))
 
 
@@ -148,7 +150,7 @@ def test_startup_imports_one_small_module(environment: Environment, bare: Enviro
 
 
 def test_both_startup_files_together_put_in_one_hook(installed: Environment) -> None:
-    (entry,) = (installed.packages / "braintrust_mistral.start").read_text().split()
+    (entry,) = (installed.packages / "braintrust_mistral.start").read_text(encoding="utf-8").split()
     assert installed.run(HOOKS) == "1"
     assert installed.run(f"import pkgutil; pkgutil.resolve_name({entry!r})(); {HOOKS}") == "1"
 
@@ -219,7 +221,7 @@ def test_activate_says_when_it_comes_too_late(installed: Environment) -> None:
 
 
 def test_a_startup_file_that_comes_too_late_keeps_silent(changing: Environment) -> None:
-    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral")
+    (changing.packages / "a.pth").write_text("import braintrust.integrations.mistral", encoding="utf-8")
     assert changing.run(FILE) == sdks_place(changing)
     assert why_inactive(changing) == "the SDK's own module was imported before it"
 

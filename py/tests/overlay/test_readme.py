@@ -1,13 +1,15 @@
 """The README and the pages in `docs` as a new user follows them: every command and every piece of code is run.
 
-The code of `docs/servers.md` is run by `tests/tracing/test_servers.py`, with servers.
+The code of `docs/servers.md` is run by `tests/tracing/test_servers.py`, with servers, and SQL by `test_queries.py`.
 """
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -58,18 +60,20 @@ START, APPEND = "mistral.beta.conversations.start", "mistral.beta.conversations.
 RECIPE_SPANS: dict[str, list[str]] = {
     "Group by conversation": ["one visitor", START, APPEND],
     # What a capture holds goes nowhere else.
-    "Tokens and cost per conversation": [],
+    "Tokens per conversation, on your own machine": [],
     "Find hosted tools that failed": [],
     "Log what people think of an answer": ["answer a visitor", START],
+    "Score a trace": ["eval", "task", START, "tool: web_search", "searched_once"],
     "Mask what people say": [START],
     "Test your own handlers": [],
     "Serverless functions": [START],
-    "Workers": [START],
+    "Workers and their shutdown": [START],
 }
 """The spans that arrive at Braintrust from the code of a recipe."""
 RECIPE_PRINTS = {
-    "Tokens and cost per conversation": r"Counter\(\{'conv_\w+': [1-9]\d*\}\)",
+    "Tokens per conversation, on your own machine": r"Counter\(\{'conv_\w+': [1-9]\d*\}\)",
     "Find hosted tools that failed": r"library_\w+ Error executing tool",
+    "Score a trace": r"100\.00% 'searched_once' score",
 }
 
 CALL = """
@@ -80,7 +84,7 @@ client.beta.conversations.start(model="web-search", inputs="When does the next f
 
 def commands() -> Iterator[str]:
     """Yield the commands of all pages: indented lines that are one, and code inside of sentences that is one."""
-    text = PIECE_OF_CODE.sub("", "\n".join([README, *PAGES.values()]))
+    text = re.sub(r"```\w+\n.*?```", "", "\n".join([README, *PAGES.values()]), flags=re.DOTALL)
     for indented, quoted in re.findall(r"^    (.+)$|`([^`]+)`", text, re.MULTILINE):
         if command := COMMAND.match(indented or quoted):
             yield command[0].strip()
@@ -94,7 +98,9 @@ class User:
         self.checkout = shutil.copytree(ROOT, folder / "checkout", ignore=ignored)
         run([sys.executable, "-m", "venv", "venv"], folder)
         pins = folder / "pins.txt"
-        pins.write_text("".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")))
+        pins.write_text(
+            "".join(f"{name}=={version(name)}\n" for name in ("braintrust", "mistralai")), encoding="utf-8"
+        )
         path = os.pathsep.join([str(folder / "venv/bin"), os.environ["PATH"]])
         self.environ = {"PATH": path, "PIP_CONSTRAINT": str(pins), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
@@ -165,14 +171,38 @@ class Ran(NamedTuple):
         return [span["span_attributes"]["name"] for span in self.spans]
 
 
-def ran(user: User, code: str, python: str = "python", **environ: str) -> Ran:
-    """Run this program, the clients in it on the local Mistral unless they say which."""
-    with LocalMistral(pace=0.0) as mistral, LocalBraintrust() as bt:
+def ran(user: User, code: str, python: str = "python", pace: float = 0.0, **environ: str) -> Ran:
+    """Run this program, the clients in it on the local Mistral unless they say which.
+
+    Beside the program, there is a file named `asked` as soon as that Mistral has a request.
+    """
+    asked = user.checkout / "asked"
+    asked.unlink(missing_ok=True)
+    with LocalMistral(pace=pace) as mistral, LocalBraintrust() as bt, telling(mistral, asked):
         program = re.sub(r"(?<!Local)Mistral\((?!.*server_url)", f"Mistral(server_url={mistral.url!r}, ", code)
-        (user.checkout / "application.py").write_text(program)
+        (user.checkout / "application.py").write_text(program, encoding="utf-8")
         printed = user.types(f"{python} application.py", MISTRAL_API_KEY="local", **bt.environment(), **environ)
         # A comment on a span is a row of its own.
         return Ran(printed, [span for span in bt.spans() if "comment" not in span])
+
+
+@contextlib.contextmanager
+def telling(mistral: LocalMistral, asked: Path) -> Iterator[None]:
+    """Make this file as soon as a request has arrived."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not mistral.requests and not is_over.wait(0.02):
+            pass
+        asked.touch()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watching.join()
 
 
 def spans_of(user: User, code: str, python: str = "python", **environ: str) -> list[str]:
@@ -183,12 +213,12 @@ def spans_of(user: User, code: str, python: str = "python", **environ: str) -> l
 def test_a_program_is_run_and_its_trace_drawn(local_user: User) -> None:
     with LocalMistral(pace=0.0) as mistral:
         program = CALL.replace("Mistral(", f"Mistral(server_url={mistral.url!r}, ")
-        (local_user.checkout / "app.py").write_text(program)
+        (local_user.checkout / "app.py").write_text(program, encoding="utf-8")
         shown = local_user.types(f"{RUN} 2>&1")
         local_user.types(ROWS)
     assert "tool: web_search" in shown
     assert "1 trace, 2 spans, 0 errors" in shown
-    assert "tool: web_search" in (local_user.checkout / "rows.jsonl").read_text()
+    assert "tool: web_search" in (local_user.checkout / "rows.jsonl").read_text(encoding="utf-8")
     # The names that a recipe refers to.
     assert "document-library" in local_user.types(RUN_HELP)
 
@@ -213,19 +243,40 @@ def test_the_frameworks_are_those_that_are_tested() -> None:
     assert sorted(re.findall(r"\d+\.\d+\.\d+", table)) == sorted(tested)
 
 
-@pytest.mark.parametrize("recipe", RECIPE_SPANS)
-def test_a_recipe_does_what_it_says(recipe: str, local_user: User) -> None:
+def program_of(recipe: str) -> str:
+    """Return a recipe as a program: what every program has set up stands after its imports, which come first."""
     (code,) = RECIPES[recipe]
-    # Code of a recipe begins with its imports, and what every program has set up stands after them.
     end = code.index("\n", code.index("from mistralai")) + 1
     setup = "import braintrust\nbraintrust.auto_instrument()\nbraintrust.init_logger(project='recipes')\n"
-    result = ran(local_user, f"{code[:end]}{setup}{code[end:]}")
+    return f"{code[:end]}{setup}{code[end:]}"
+
+
+@pytest.mark.parametrize("recipe", RECIPE_SPANS)
+def test_a_recipe_does_what_it_says(recipe: str, local_user: User) -> None:
+    result = ran(local_user, program_of(recipe))
     assert result.names == RECIPE_SPANS[recipe]
     assert re.search(RECIPE_PRINTS.get(recipe, "^$"), result.printed), result.printed
     if recipe == "Log what people think of an answer":
         assert [span.get("scores") for span in result.spans] == [{"helpful": 1.0}, None]
     if recipe == "Mask what people say":
         assert "Canary" not in str(result.spans)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process could handle")
+def test_a_worker_that_is_told_to_stop_ends_its_call(local_user: User) -> None:
+    stopped = """
+    while not __import__("pathlib").Path("asked").exists():
+        pass
+    worker.terminate()
+    worker.join()
+    print(worker.exitcode)
+"""
+    program = program_of("Workers and their shutdown").replace("    worker.join()\n", stopped)
+    result = ran(local_user, program, pace=1_000.0)
+    assert result.printed == "143"
+    (span,) = result.spans
+    assert "SystemExit" in span["error"]
+    assert "end" in span["metrics"]
 
 
 def test_a_folder_that_no_start_up_file_is_read_in(user: User) -> None:

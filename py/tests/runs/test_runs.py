@@ -469,7 +469,7 @@ async def test_a_tool_of_an_mcp_server_is_a_function_of_the_run(run: Run, spans:
     from mistralai.extra.mcp.stdio import MCPClientSTDIO
 
     script = tmp_path / "server.py"
-    script.write_text(MCP_SERVER)
+    script.write_text(MCP_SERVER, encoding="utf-8")
     turn = [calls(name, arguments, f"call_{name}") for name, arguments in MCP_CALLS]
     client = MCPClientSTDIO(StdioServerParameters(command=sys.executable, args=["-W", "ignore", str(script)]))
     async with context_of(continue_on_fn_error=True) as context:

@@ -1,5 +1,7 @@
 """gevent and eventlet, patched before our import, after it, or in a forked process: streams are read and ended."""
 
+import os
+
 import pytest
 
 from tests.helpers.alone import run_python
@@ -48,7 +50,12 @@ if os.fork():
 LIBRARIES = {"gevent": (GEVENT, WITH_GEVENT), "eventlet": (EVENTLET, WITH_EVENTLET)}
 
 
-@pytest.mark.parametrize("order", ["early", "late", "in a forked process"])
+FORKED = pytest.param(
+    "in a forked process", marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+)
+
+
+@pytest.mark.parametrize("order", ["early", "late", FORKED])
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_streams_are_read_and_end_whenever_threads_are_patched(library: str, order: str) -> None:
     pytest.importorskip(library)

@@ -22,6 +22,7 @@ from tests.conftest import wait_until
 
 
 pytest.importorskip("uvicorn")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no server by a signal")
 
 RECIPES = Path(__file__).parents[3] / "docs" / "servers.md"
 APPLICATION = """
@@ -59,7 +60,8 @@ def long():
 """
 # Each piece of its code, with two seconds left of the thirty.
 LIFESPAN, GEVENT, SYNC = (
-    code.replace("- 5)", "- 28)") for code in re.findall(r"```python\n(.*?)```", RECIPES.read_text(), re.DOTALL)
+    code.replace("- 5)", "- 28)")
+    for code in re.findall(r"```python\n(.*?)```", RECIPES.read_text(encoding="utf-8"), re.DOTALL)
 )
 ASGI = """
 from starlette.applications import Starlette
@@ -100,7 +102,7 @@ def _is_listening(port: int) -> bool:
 def serving(folder: Path, bt: LocalBraintrust, *command: str, pace: float = 5.0, **files: str) -> Iterator[Server]:
     """Run a server on some files; it is gone afterwards, whatever it forked and however it hangs."""
     for name, source in files.items():
-        (folder / f"{name}.py").write_text(source)
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -12,6 +12,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from braintrust_mistral.local.drawing.encoding import encodable
+
 
 if sys.platform != "win32":
     import termios
@@ -96,8 +98,7 @@ class Screen:
     def _write(self, text: str) -> None:
         # Whoever reads it may be gone.
         with contextlib.suppress(OSError):
-            encoding = self._stream.encoding
-            self._stream.write(text.encode(encoding, "replace").decode(encoding))
+            self._stream.write(encodable(text, self._stream.encoding))
             self._stream.flush()
 
 

@@ -240,30 +240,8 @@ def _resource_patcher(resource: Resource) -> type[ResourcePatcher]:
 PATCHERS = tuple(_resource_patcher(resource) for resource in RESOURCES)
 """The patchers of `RESOURCES`, in its order."""
 
-(
-    ChatPatcher,
-    AgentsPatcher,
-    FimPatcher,
-    EmbeddingsPatcher,
-    OcrPatcher,
-    TranscriptionsPatcher,
-    SpeechPatcher,
-    ClassifiersPatcher,
-    ResponsesPatcher,
-    ConversationsPatcher,
-    BetaAgentsPatcher,
-    ConnectorsPatcher,
-    ContextSearchIndexesPatcher,
-    ManagedIndexesPatcher,
-    DocumentsPatcher,
-    WorkflowsPatcher,
-    JobsPatcher,
-    FilesPatcher,
-    BatchClientPatcher,
-    RealtimeTranscriptionPatcher,
-    RealtimeSpeechPatcher,
-    FunctionHandlerPatcher,
-) = PATCHERS
+# By their names, `ChatPatcher` and the like, as the SDK's own module has them.
+globals().update({patcher.__name__: patcher for patcher in PATCHERS})
 
 
 def wrap_mistral(client: Client, *, llm_spans: bool | None = None) -> Client:

@@ -86,7 +86,7 @@ def is_recorded_elsewhere(surface: str) -> bool:
 def sent_as_recorded(surface: str, field: str, *, sent: bool) -> pytest.MarkDecorator:
     """Skip a test where this mistralai sends a field that the one of the cassettes did not send, or the reverse."""
     recordings = (CASSETTES / CASSETTE_VERSION).glob(f"test_wrap_mistral_{surface}_*.yaml")
-    was_sent = {field in recording.read_text() for recording in recordings}
+    was_sent = {field in recording.read_text(encoding="utf-8") for recording in recordings}
     reason = f"mistralai {MISTRALAI} sends other requests than were recorded: {field}"
     return pytest.mark.skipif(bool(was_sent) and sent not in was_sent, reason=reason)
 
@@ -2052,5 +2052,7 @@ def test_every_traced_method_is_tested(resource: Resource) -> None:
     surface = resource.path.removeprefix("beta.").replace(".", "_")
     if is_recorded_elsewhere(surface):
         pytest.skip(f"{resource.path} was recorded with other versions of mistralai than {MISTRALAI}")
-    tests = [method if method.endswith("_async") else f"{method}_sync" for method in methods]
-    assert not [test for test in tests if f"test_wrap_mistral_{surface}_{test}" not in globals()]
+    names = [method if method.endswith("_async") else f"{method}_sync" for method in methods]
+    tests = [f"test_wrap_mistral_{surface}_{name}" for name in names]
+    missing = [test for test in tests if test not in globals()]
+    assert not missing, f"write these, and record them: {missing}"

@@ -1,12 +1,14 @@
 """Traces: spans with one root, what they add up to, and the conversation that they tell."""
 
 import base64
+import sys
 from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
 
 from braintrust_mistral.local.braintrust.thread import thread_of
 from braintrust_mistral.local.braintrust.totals import Totals, totals_of
+from braintrust_mistral.local.drawing.encoding import encodable
 from braintrust_mistral.local.mistral.answers import Json
 
 
@@ -38,9 +40,14 @@ class Trace(NamedTuple):
     def tree(self, *, details: bool = False) -> str:
         """Return the spans as a tree, a line each: name, type, seconds, when it ran, tokens; an error is a line below.
 
+        It can be printed: where stdout has no lines and bars, they are made of simpler characters.
+
         Args:
             details: whether to add each span's input and output, shortened.
         """
+        return encodable(self._tree(details), getattr(sys.stdout, "encoding", None))
+
+    def _tree(self, details: bool = False) -> str:
         from braintrust_mistral.local.drawing.picture import tree_of
 
         lines = tree_of(self.spans, details=details).plain.splitlines()
@@ -54,7 +61,7 @@ class Trace(NamedTuple):
         # As an image, its style is its own, and nothing in it can act.
         encoded = base64.b64encode(svg.encode()).decode()
         width = svg.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0]
-        text = escape(self.tree(), quote=True)
+        text = escape(self._tree(), quote=True)
         return f'<img alt="{text}" style="width:{width}px;max-width:100%" src="data:image/svg+xml;base64,{encoded}">'
 
     def _repr_html_(self) -> str:

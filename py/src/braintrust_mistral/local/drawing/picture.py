@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sys
 import time
 import unicodedata
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,6 +17,7 @@ from rich.text import Text
 from braintrust_mistral.local.braintrust.rows import orderly
 from braintrust_mistral.local.drawing.svg import draw
 from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.screen import Screen
 
 
 BAR_WIDTH = 44
@@ -49,19 +51,19 @@ class _Columns(NamedTuple):
 
 
 def show_trace(spans: Sequence[Json]) -> None:
-    """Print one trace, as wide as it is: its spans as `LocalBraintrust.spans()` returns them."""
-    picture = tree_of(spans)
-    Console(width=max(map(cell_len, picture.plain.splitlines()))).print(picture)
+    """Print one trace: its spans as `LocalBraintrust.spans()` returns them."""
+    screen = Screen(sys.stdout, live=False)
+    screen.say(tree_of(spans, width=screen.width))
 
 
 @contextlib.contextmanager
 def growing_trace(spans: Callable[[], Sequence[Json]]) -> Generator[None, None, None]:
-    """Draw a trace again and again while it grows, where the output is a terminal; then it is wiped away.
+    """Draw a trace again and again while it grows, where the output is a terminal for it; then it is wiped away.
 
     `spans` returns what has arrived of it.
     """
     console = Console()
-    if not console.is_terminal:
+    if not (console.is_terminal and console.encoding.startswith("utf")):
         yield
         return
 
