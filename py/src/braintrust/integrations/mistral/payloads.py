@@ -149,7 +149,7 @@ def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
+def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0911
     kind: type[Any] = type(value)
     # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
     if kind in _SCALARS or (

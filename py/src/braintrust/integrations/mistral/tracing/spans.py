@@ -16,7 +16,8 @@ from ..errors import error_text_of
 from ..faults import guarded, report_fault
 from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable
-from . import handover, rows
+from ..settings import settings
+from . import handover, rows, sampling
 from .children import PROVENANCE, Children, log_span
 from .counting import framework_that_counts, without_count
 from .pending import update_tool_call
@@ -30,14 +31,20 @@ silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", defa
 """Whether calls made now are part of one that has a span, which says all there is to say of them."""
 
 
-def is_tracing() -> bool:
+def is_tracing(*, is_sampled: bool = True) -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
+
+    Where only a share of the traces is logged, this decides whether one that begins now is among them, unless
+    `is_sampled` is false.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
     if silenced.get() or not handover.may_open():
         return False
-    return get_span_parent_object() is not NOOP_SPAN
+    parent = get_span_parent_object()
+    if parent is NOOP_SPAN:
+        return False
+    return not is_sampled or settings().sample_rate is None or sampling.is_sampled(parent)
 
 
 class CallSpan:
