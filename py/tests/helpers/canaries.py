@@ -3,12 +3,13 @@
 import asyncio
 import base64
 import contextlib
+import importlib.util
 import inspect
 import json
 import operator
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import requests
@@ -140,6 +141,8 @@ SAMPLING: Json = {"temperature": 0.5, "max_tokens": 9, "stop": [CANARY]}
 PROMPT: Json = {"metadata": {"prompt": {"id": "p1", "version": "v1", "variables": {"who": CANARY}}}}
 """As Braintrust's `prompt.build()` puts it among the arguments of a call."""
 CHAT = "/v1/chat/completions"
+# The second is refused.
+BATCHED = ("plain", "http-500")
 
 
 class Calls:
@@ -147,6 +150,8 @@ class Calls:
 
     def __init__(self, client: Any, *, is_async: bool) -> None:
         self.client = client
+        self.failed: set[str] = set()
+        """The methods of which calls failed."""
         self._is_async = is_async
 
     def __call__(self, path: str, **arguments: Any) -> Any:
@@ -156,8 +161,9 @@ class Calls:
         method = operator.attrgetter(f"{path}_async" if self._is_async else path)(self.client)
         try:
             return asyncio.run(_all(method(**arguments))) if self._is_async else _read(method(**arguments))
-        except Exception as error:
-            print("FAILED", path, arguments.get("model"), type(error).__name__, str(error)[:150].replace("\n"," "))
+        except Exception:
+            self.failed.add(path)
+            return None
 
 
 def _read(result: Any) -> Any:
@@ -181,6 +187,9 @@ def say_it_everywhere(calls: Calls) -> None:
     _administer(calls)
     _batch(calls)
     _run(calls.client)
+    asyncio.run(_have_batch_done(calls.client))
+    asyncio.run(_talk(calls.client))
+    asyncio.run(_execute())
 
 
 def _complete(calls: Calls) -> None:
@@ -284,10 +293,10 @@ def _batch(calls: Calls) -> None:
         "/v1/conversations": {"inputs": CANARY, "instructions": CANARY},
     }
     for endpoint, body in bodies.items():
-        given: Any = [{"custom_id": model, "body": {"model": model, **body}} for model in ("plain", "http-500")]
+        given: Any = [{"custom_id": model, "body": {"model": model, **body}} for model in BATCHED]
         job = calls("batch.jobs.create", endpoint=endpoint, requests=given, metadata={"who": CANARY})
         calls("batch.jobs.get", job_id=job.id, inline=True)
-    lines = [json.dumps({"custom_id": each["custom_id"], "body": bodies[CHAT] | each["body"]}) for each in given]
+    lines = [json.dumps({"custom_id": model, "body": {"model": model, **bodies[CHAT]}}) for model in BATCHED]
     file = {"file_name": CANARY, "content": "\n".join(lines).encode()}
     uploaded = calls("files.upload", file=file, purpose="batch")
     job = calls("batch.jobs.create", endpoint=CHAT, input_files=[uploaded.id])
@@ -305,10 +314,11 @@ def _run(client: Any) -> None:
         from mistralai.extra.run.context import RunContext
 
     def departures(harbour: str) -> str:
-        """A canary-4711."""
+        """Say canary-4711."""
         return f"{harbour} {CANARY}"
 
     def ticket_price(passengers: int) -> float:
+        """Fail."""
         raise LookupError(CANARY)
 
     async def run(method: str, goes_on: bool) -> None:
@@ -329,3 +339,48 @@ def _run(client: Any) -> None:
         for goes_on in (True, False):
             with contextlib.suppress(Exception):
                 asyncio.run(run(method, goes_on))
+
+
+async def _have_batch_done(client: Any) -> None:
+    if importlib.util.find_spec("mistralai.extra.batch") is None:
+        return
+    from mistralai.client.models import ChatCompletionResponse
+    from mistralai.extra.batch import BatchClient
+
+    batches: Any = BatchClient(client, endpoint=CHAT, response_body_type=ChatCompletionResponse)
+    body = {"model": "plain", "messages": [{"role": "user", "content": CANARY}]}
+    await batches.run(json.dumps({"custom_id": "a", "body": body}), poll_interval_seconds=0)
+
+
+async def _talk(client: Any) -> None:
+    if importlib.util.find_spec("mistralai.extra.realtime") is None:
+        return
+
+    async def sounds() -> AsyncIterator[bytes]:
+        yield bytes(8_000)
+
+    async def texts() -> AsyncIterator[str]:
+        yield CANARY
+
+    audio_format: Any = {"encoding": "pcm_s16le", "sample_rate": 8_000}
+    async for _ in client.audio.realtime.transcribe_stream(sounds(), "plain", audio_format):
+        pass
+    if hasattr(type(client.audio), "realtime_speech"):
+        async for _ in client.audio.realtime_speech.speak_stream(texts(), "plain", voice_id="jane"):
+            pass
+
+
+async def _execute() -> None:
+    if importlib.util.find_spec("mistralai.extra.voice_agents") is None:
+        return
+    from mistralai.extra.voice_agents.tools import function_tool
+
+    async def price(harbour: str) -> str:
+        """Tell the price."""
+        if harbour != CANARY:
+            raise LookupError(CANARY)
+        return CANARY
+
+    for harbour in (CANARY, f"{CANARY}!"):
+        with contextlib.suppress(LookupError):
+            await function_tool(price).invoke(json.dumps({"harbour": harbour}))

@@ -45,6 +45,7 @@ _KEPT: _Kept = {
     "connector_id_or_name": None,
     "index_name": None,
     "library_id": None,
+    "voice": None,
     "voice_id": None,
     "endpoint": None,
     "job_id": None,
