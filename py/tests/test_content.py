@@ -16,7 +16,6 @@ from braintrust.integrations.mistral.content import without_content
 from braintrust.integrations.mistral.genai.attributes import GenAIAttributes
 from braintrust.integrations.mistral.patchers import RESOURCES
 from braintrust.integrations.mistral.settings import CONTENT
-from braintrust.logger import BaseAttachment
 
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.audio import SEGMENTS
@@ -34,37 +33,12 @@ from tests.helpers.canaries import (
     say_it_everywhere,
 )
 from tests.helpers.features import has
-from tests.helpers.spans import outline
+from tests.helpers.spans import attachments_in, outline
 from tests.helpers.wire import USAGE, Json, answer, client_of
 from tests.resources.test_retrieval import McpServer
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def mistral() -> Iterator[LocalMistral]:
-    with LocalMistral(pace=0.0) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def all_spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The spans of model calls as well, and OpenTelemetry's attributes where there are any."""
-    monkeypatch.setenv("BRAINTRUST_MISTRAL_LLM_SPANS", "true")
-    if hasattr(braintrust, "SpanCustomizer"):
-        braintrust.set_span_customizers([GenAIAttributes()])
-        yield
-        braintrust.set_span_customizers(None)
-    else:
-        yield
-
-
-def attachments_in(value: Any) -> list[BaseAttachment]:
-    if isinstance(value, dict | list):
-        items = value.values() if isinstance(value, dict) else value
-        return [found for item in items for found in attachments_in(item)]
-    return [value] if isinstance(value, BaseAttachment) else []
 
 
 INTEGRATION = Path(str(integration.__file__)).parent
@@ -112,6 +86,24 @@ WORDLESS = {
 }
 
 
+@pytest.fixture(scope="module")
+def mistral() -> Iterator[LocalMistral]:
+    with LocalMistral(pace=0.0) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def all_spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The spans of model calls as well, and OpenTelemetry's attributes where there are any."""
+    monkeypatch.setenv("BRAINTRUST_MISTRAL_LLM_SPANS", "true")
+    if hasattr(braintrust, "SpanCustomizer"):
+        braintrust.set_span_customizers([GenAIAttributes()])
+        yield
+        braintrust.set_span_customizers(None)
+    else:
+        yield
+
+
 def says_it(row: Json) -> bool:
     """Tell whether a row has the canary, or what every recording says."""
     text = json.dumps(row, default=repr)
@@ -130,6 +122,10 @@ def known_names() -> set[str]:
 
 def name_of(row: Json) -> str:
     return row["span_attributes"]["name"]
+
+
+def seconds_of(row: Json) -> float:
+    return row["metrics"]["end"] - row["metrics"]["start"]
 
 
 def without_times(values: Json) -> Json:
@@ -156,6 +152,9 @@ def test_no_span_has_content_and_all_else_is_there(
         assert without_times(row["metrics"]) == without_times(full["metrics"])
         assert row["metrics"].keys() == full["metrics"].keys()
         assert (row.get("error") is None) == (full.get("error") is None)
+        if full.get("metadata", {}).get("tool_type") == "tool.execution":
+            # By Mistral's clock.
+            assert seconds_of(row) == pytest.approx(seconds_of(full), abs=1e-5)
         metadata, had = row.get("metadata") or {}, full.get("metadata") or {}
         same = had.keys() - LEFT_OUT - SHORTENED - DIFFERENT_EACH_TIME
         assert {name: metadata.get(name) for name in same} == {name: had[name] for name in same}
