@@ -1,6 +1,7 @@
 """A share of the traces: each is logged whole or not at all, and one that is left out costs nothing."""
 
 import asyncio
+import json
 import logging
 import random
 import threading
@@ -19,7 +20,7 @@ from tests.helpers.alone import run_python
 from tests.helpers.features import needs
 from tests.helpers.runs import BREAD, Run, both_ways, context_of, import_runs, streamed_run
 from tests.helpers.spans import outline, short_name
-from tests.helpers.wire import USAGE, Json, ScriptedMistral, answer, answer_stream, says, streamed
+from tests.helpers.wire import USAGE, Json, ScriptedMistral, answer, answer_stream, httpx, says, streamed
 
 
 try:
@@ -263,7 +264,14 @@ def test_the_results_of_a_batch_are_logged_where_the_job_was(
     is_known: bool, make_client: MakeClient, spans: LoggedSpans, decide: Decide
 ) -> None:
     result = {"id": "a", "custom_id": "a", "response": {"status_code": 200, "body": CHAT}, "error": None}
-    client: Any = make_client(lambda request: answer(result if "content" in request.url.path else JOB))
+
+    def handle(request: Any) -> Any:
+        if "content" not in request.url.path:
+            return answer(JOB)
+        headers = {"content-type": "application/octet-stream"}
+        return httpx.Response(200, content=json.dumps(result), headers=headers)
+
+    client: Any = make_client(handle)
     left = decide(0 if is_known else 1)
     jobs_by_file.clear()
     client.batch.jobs.get(job_id="job_1")
