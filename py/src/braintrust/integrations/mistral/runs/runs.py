@@ -253,7 +253,7 @@ async def trace_run_stream(
 @guarded(fallback=None)
 def _left_out_run_stream(stream: Any) -> _LeftOutStream | None:
     """Return the stream of a run that is left out of what is sampled, or `None` where that is not the reason."""
-    is_left_out = settings().sample_rate is not None and is_tracing(is_sampled=False)
+    is_left_out = settings().sample_rate is not None and is_tracing(may_leave_out=False)
     return _LeftOutStream(stream) if is_left_out else None
 
 

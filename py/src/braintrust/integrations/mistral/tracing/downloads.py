@@ -77,13 +77,13 @@ def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
 
     def upload(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         response = wrapped(*args, **kwargs)
-        if is_tracing(is_sampled=False):
+        if is_tracing(may_leave_out=False):
             listener(kwargs, response)
         return response
 
     async def upload_async(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         response = await wrapped(*args, **kwargs)
-        if is_tracing(is_sampled=False):
+        if is_tracing(may_leave_out=False):
             listener(kwargs, response)
         return response
 
@@ -104,7 +104,7 @@ class _Download:
     ) -> "_Download | None":
         """Open the span of a download, or return `None` where nobody would see it, or it brings no results."""
         # Whether the job is known was decided with the calls that told of it.
-        if is_traced_outside(resource) or not is_tracing(is_sampled=False):
+        if is_traced_outside(resource) or not is_tracing(may_leave_out=False):
             return None
         results = find(own_arguments(method, arguments))
         return None if results is None else cls(results)

@@ -31,11 +31,11 @@ silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", defa
 """Whether calls made now are part of one that has a span, which says all there is to say of them."""
 
 
-def is_tracing(*, is_sampled: bool = True) -> bool:
+def is_tracing(*, may_leave_out: bool = True) -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
 
-    Where only a share of the traces is logged, this decides whether one that begins now is among them, unless
-    `is_sampled` is false.
+    Where only a share of the traces is logged, this decides whether one that begins now is among them; not so where
+    `may_leave_out` is false.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
@@ -44,7 +44,7 @@ def is_tracing(*, is_sampled: bool = True) -> bool:
     parent = get_span_parent_object()
     if parent is NOOP_SPAN:
         return False
-    return not is_sampled or settings().sample_rate is None or sampling.is_sampled(parent)
+    return not may_leave_out or settings().sample_rate is None or sampling.is_sampled(parent)
 
 
 class CallSpan:
