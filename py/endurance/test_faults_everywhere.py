@@ -189,7 +189,7 @@ GUARD = frozenset(
 )
 """The guard itself: there is no second one."""
 
-PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
+PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step", "runs.runs._LeftOutStream._step"})
 """What the methods that are called from outside have in common."""
 
 IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.handover._lock", "tracing.handover.hand_over"})
