@@ -225,6 +225,9 @@ def _converse(calls: Calls) -> None:
         (call,) = [entry for entry in first.outputs if entry.type == "function.call"]
         result = {"type": "function.result", "tool_call_id": call.tool_call_id, "result": CANARY}
         calls(f"{path}.append{suffix}", conversation_id=first.conversation_id, inputs=[result])
+        # In 1.x nothing is confirmed.
+        if "tool_confirmations" not in inspect.signature(calls.client.beta.conversations.append).parameters:
+            continue
         waiting = calls(f"{path}.start", model="confirmation", inputs=CANARY)
         decisions = [
             {"tool_call_id": entry.tool_call_id, "confirmation": "allow"}
@@ -353,7 +356,7 @@ async def _have_batch_done(client: Any) -> None:
 
 
 async def _talk(client: Any) -> None:
-    if importlib.util.find_spec("mistralai.extra.realtime") is None:
+    if importlib.util.find_spec("websockets") is None or importlib.util.find_spec("mistralai.extra.realtime") is None:
         return
 
     async def sounds() -> AsyncIterator[bytes]:
