@@ -16,6 +16,7 @@ from braintrust.integrations.mistral.content import without_content
 from braintrust.integrations.mistral.genai.attributes import GenAIAttributes
 from braintrust.integrations.mistral.patchers import RESOURCES
 from braintrust.integrations.mistral.settings import CONTENT
+from braintrust.integrations.mistral.tracing import progress, rows
 
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.audio import SEGMENTS
@@ -94,8 +95,9 @@ def mistral() -> Iterator[LocalMistral]:
 
 @pytest.fixture(autouse=True)
 def all_spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The spans of model calls as well, and OpenTelemetry's attributes where there are any."""
+    """The spans of model calls as well, streams as far as they have come, and OpenTelemetry's attributes."""
     monkeypatch.setenv("BRAINTRUST_MISTRAL_LLM_SPANS", "true")
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_ANSWERS", 0.0)
     if hasattr(braintrust, "SpanCustomizer"):
         braintrust.set_span_customizers([GenAIAttributes()])
         yield
@@ -260,6 +262,27 @@ def test_what_nobody_knows_yet_is_content() -> None:
     metadata = {"mood": CANARY, "moods": [CANARY, {"type": CANARY}], "count": 2, "is_new": True, "ratios": [0.5]}
     record = {"name": "n", "metadata": metadata, "input": CANARY, "output": CANARY}
     assert without_content(record) == {"name": "n", "metadata": {"count": 2, "is_new": True}}
+
+
+def test_a_fault_of_ours_leaves_out_rather_more(
+    spans: LoggedSpans,
+    switch: Switch,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[logging.LogRecord],
+    call_method: CallMethod,
+) -> None:
+    def without_content(record: Json) -> Json:
+        if "output" in record:
+            raise LookupError("nothing is left out")
+        return record
+
+    switch(CONTENT, "false")
+    monkeypatch.setattr(rows, "without_content", without_content)
+    body = {**TRANSCRIPTION, "usage": USAGE}
+    result = call_method(lambda _: answer(body), "audio.transcriptions.complete", model="m", file_id="f")
+    row = spans.pop_one()
+    assert (result.text, says_it(row), "end" in row["metrics"]) == (CANARY, False, True)
+    assert "nothing is left out" in str(faults.pop().exc_info)
 
 
 def test_all_that_is_logged_goes_through_one_place() -> None:
