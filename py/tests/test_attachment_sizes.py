@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import braintrust
 import pytest
-from braintrust.integrations.mistral.genai.attributes import GenAIAttributes
+from braintrust.integrations.mistral.genai.customizer import GenAIAttributes
 from braintrust.integrations.mistral.media import base64_attachment, bytes_attachment
 from braintrust.integrations.mistral.settings import MAX_ATTACHMENT_BYTES
 from braintrust.logger import Attachment

@@ -66,6 +66,8 @@ _KEPT: _Kept = {
     # What was asked for.
     **_COMPLETION_ARGS,
     "completion_args": _COMPLETION_ARGS,
+    "text": {"format": {"type": None}, "format_": {"type": None}},
+    "output_format": None,
     "handoff_execution": None,
     "service_tier": None,
     "encoding_format": None,
