@@ -145,8 +145,8 @@ def _entry_parts(entries: Any) -> list[Fields]:
 
 def finish_reason(reason: Any) -> str:
     """Return why a choice ended, in OpenTelemetry's word for it where that is another."""
-    reason = text_of(reason)
-    return _FINISH_REASONS.get(reason, reason)
+    text = text_of(reason)
+    return _FINISH_REASONS.get(text, text)
 
 
 # Tools
