@@ -54,7 +54,8 @@ def bytes_attachment(
     it sees: one is made from the type, and from `stem` if that is given.
     """
     content_type = content_type or media_type_of(data)
-    if not is_attached(len(data)):
+    most_bytes = settings().max_attachment_bytes
+    if not settings().content or (most_bytes is not None and len(data) > most_bytes):
         return f"<{content_type} of {len(data)} bytes, not uploaded>"
     if filename is None or is_masking():
         kind, _, subtype = content_type.partition("/")
@@ -62,12 +63,6 @@ def bytes_attachment(
         subtype = subtype.partition("+")[0]
         filename = f"{stem}.{_EXTENSIONS.get(subtype, subtype)}"
     return Attachment(data=data, filename=filename, content_type=content_type)
-
-
-def is_attached(size: int) -> bool:
-    """Tell whether media of so many bytes become an attachment."""
-    most_bytes = settings().max_attachment_bytes
-    return settings().content and (most_bytes is None or size <= most_bytes)
 
 
 def file_fields(media: BaseAttachment | str) -> dict[str, BaseAttachment | str]:
