@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import PurePosixPath
 from typing import Any
+from unittest import mock
 
 import braintrust
 from braintrust.integrations.mistral import wrap_mistral
@@ -367,6 +368,12 @@ def opentelemetry(client: Any) -> list[Any]:
     return [first, client.beta.conversations.append(conversation_id=first.conversation_id, **_settling(first))]
 
 
+def without_content(client: Any) -> list[Any]:
+    """An application that keeps back what people and models say."""
+    with mock.patch.dict("os.environ", {"BRAINTRUST_MISTRAL_CONTENT": "false"}):
+        return [*media(client), *conversation(client)]
+
+
 APPLICATIONS: list[Application] = [
     left_streams,
     answered_early,
@@ -375,6 +382,7 @@ APPLICATIONS: list[Application] = [
     conversation_async,
     model_calls,
     media,
+    without_content,
     conversation,
     chat,
     opentelemetry,

@@ -15,6 +15,7 @@ from braintrust import logger as braintrust_logger
 from braintrust.integrations.mistral import faults
 from braintrust.integrations.mistral.resources.batch import jobs_by_file, known_requests
 from braintrust.integrations.mistral.runs import runs
+from braintrust.integrations.mistral.settings import settings
 from braintrust.integrations.mistral.tracing import handover, pending
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
 from braintrust.util import LazyValue
@@ -65,10 +66,11 @@ def observe(application: Callable[[], Any], *, is_traced: bool) -> Observed:
 
 @contextlib.contextmanager
 def _fresh_start() -> Iterator[None]:
-    """Have the integration know nothing of what came before: no stream, no waiting call, no reported fault."""
+    """Have the integration know nothing of what came before: no stream, waiting call, reported fault or setting."""
     before = dict(handover._open), faults._reported
     faults._reported = set()
     handover._open.clear()
+    settings.cache_clear()
     held = (pending.pending_tool_calls, runs.deferred_calls, jobs_by_file, known_requests)
     for waiting in held:
         waiting._entries.clear()
@@ -77,6 +79,7 @@ def _fresh_start() -> Iterator[None]:
     finally:
         handover._open.update(before[0])
         faults._reported = before[1]
+        settings.cache_clear()
 
 
 @contextlib.contextmanager

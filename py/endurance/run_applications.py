@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import warnings
 from typing import Any
+from unittest import mock
 
 from endurance.applications import Application, seen_async
 
@@ -135,6 +136,12 @@ def deferred_run(client: Any) -> list[Any]:
     return []
 
 
+def left_out(client: Any) -> list[Any]:
+    """Runs and functions of which nothing is logged, as none is among those that are sampled."""
+    with mock.patch.dict("os.environ", {"BRAINTRUST_MISTRAL_SAMPLE_RATE": "0"}):
+        return [*run(client), *streamed_run(client)]
+
+
 def _shown(result: Any) -> Any:
     """Return a result as something that can be compared: the SDK's own are equal only to themselves."""
     if isinstance(result, list):
@@ -142,4 +149,4 @@ def _shown(result: Any) -> Any:
     return [*result.output_entries] if hasattr(result, "output_entries") else result
 
 
-RUN_APPLICATIONS: list[Application] = [deferred_run, run, streamed_run]
+RUN_APPLICATIONS: list[Application] = [deferred_run, run, streamed_run, left_out]

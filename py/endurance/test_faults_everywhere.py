@@ -77,6 +77,7 @@ NOT_TRACING = frozenset(
         "resources.chunks._Chunk.finish",
         "resources.realtime._Session._audio_format",
         "resources.realtime._Session.sent",
+        "runs.runs._SteppedStream._step",
         "tracing.downloads.Results.request",
         "tracing.arriving.Reader.add",
         "tracing.arriving.Reader.finish",
@@ -136,8 +137,9 @@ NOT_TRACING = frozenset(
         "tracing.streams._AsyncIterator.__anext__",
         "tracing.streams._AsyncIterator.__getattr__",
         "tracing.streams._AsyncIterator.aclose",
-        # For payloads with secrets, masked errors, and chunks that are not as the applications have them.
-        "errors._lines_without_messages",
+        # For settings that nobody can understand.
+        "settings._warn",
+        # For payloads with secrets, and chunks that are not as the applications have them.
         "errors._without_quotes",
         "resources.earlier_turns.Conversation.up_to",
         "resources.model_calls._groups.<lambda>",
@@ -187,7 +189,7 @@ GUARD = frozenset(
 )
 """The guard itself: there is no second one."""
 
-PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step"})
+PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step", "runs.runs._LeftOutStream._step"})
 """What the methods that are called from outside have in common."""
 
 IN_FINALIZERS = frozenset({"tracing.spans.CallSpan.is_closed", "tracing.handover._lock", "tracing.handover.hand_over"})

@@ -23,6 +23,7 @@ from braintrust.integrations.mistral import faults as faults_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS
 from braintrust.integrations.mistral.resources.agent_names import agent_names
+from braintrust.integrations.mistral.settings import settings
 from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.pending import pending_tool_calls
 from braintrust.logger import ObjectMetadata, OrgProjectMetadata
@@ -74,6 +75,21 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]
 def nameless() -> None:
     """No name of an agent that a test before has told."""
     agent_names.clear()
+
+
+Switch = Callable[[str, str], None]
+
+
+@pytest.fixture
+def switch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
+    """Set an environment variable of `settings.py`, which a process reads once."""
+
+    def set_variable(name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        settings.cache_clear()
+
+    yield set_variable
+    settings.cache_clear()
 
 
 class LoggedSpans:

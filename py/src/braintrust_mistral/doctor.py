@@ -72,7 +72,7 @@ def examine() -> list[Finding]:
         findings += [_checked("methods", _methods, module), _checked("opentelemetry", _telemetry)]
     findings.append(_checked("logger", _logger, module))
     if is_ours(module):
-        findings.append(_checked("llm spans", _llm_spans))
+        findings += [_checked("llm spans", _llm_spans), _checked("left out", _left_out)]
     return findings
 
 
@@ -307,6 +307,20 @@ def _llm_spans() -> Finding:
     if value.lower() in ("", "0", "false"):
         return Finding("llm spans", "ok", f"off; {name}=true turns them on")
     return Finding("llm spans", "note", f"off: {name} is {value!r}", "Say true or 1 to turn them on.")
+
+
+def _left_out() -> Finding:
+    """Tell what the environment has kept out of the spans, and by which variables."""
+    module = importlib.import_module(f"{INTEGRATION}.settings")
+    settings = module.settings()
+    summaries = [] if settings.content else ["content"]
+    if settings.content and settings.max_attachment_bytes is not None:
+        summaries.append(f"attachments of more than {settings.max_attachment_bytes} bytes")
+    if settings.sample_rate is not None:
+        summaries.append(f"{100 * (1 - settings.sample_rate):g} % of the traces")
+    names = (module.CONTENT, module.MAX_ATTACHMENT_BYTES, module.SAMPLE_RATE)
+    details = {name: os.environ[name] for name in names if name in os.environ}
+    return Finding("left out", "ok", " and ".join(summaries) or "nothing", details=details)
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -15,6 +15,7 @@ from braintrust.integrations.mistral.test_mistral import (
     parsed_by_sdk,
     with_media,
 )
+from braintrust.logger import BaseAttachment
 
 from tests.helpers.wire import Json
 
@@ -23,6 +24,7 @@ __all__ = [
     "IS_MISTRALAI_1",
     "LoggedSpan",
     "Media",
+    "attachments_in",
     "by_name",
     "consume",
     "expected_conversation",
@@ -48,6 +50,14 @@ def without_identity(value: Any) -> Any:
 
 
 _IDENTITY = {"id", "tool_call_id", "conversation_id", "created_at", "completed_at"}
+
+
+def attachments_in(value: Any) -> list[BaseAttachment]:
+    """Return the attachments anywhere in a value."""
+    if isinstance(value, dict | list):
+        items = value.values() if isinstance(value, dict) else value
+        return [found for item in items for found in attachments_in(item)]
+    return [value] if isinstance(value, BaseAttachment) else []
 
 
 def short_name(row: Json) -> str:

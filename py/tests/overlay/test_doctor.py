@@ -20,6 +20,7 @@ from opentelemetry import trace
 import braintrust_mistral
 from braintrust_mistral import doctor
 from braintrust_mistral.doctor import Finding, examine, report
+from tests.conftest import Switch
 
 
 try:
@@ -160,7 +161,7 @@ def test_a_mistralai_that_is_too_old_is_traced_in_no_way(
     assert warning.getMessage() == "mistralai 1.9.11 is not traced: 1.12.4 or newer is needed"
 
 
-@pytest.mark.parametrize("check", ["overlay", "python", "methods", "opentelemetry", "logger", "llm spans"])
+@pytest.mark.parametrize("check", ["overlay", "python", "methods", "opentelemetry", "logger", "llm spans", "left out"])
 def test_a_check_that_cannot_be_made_is_a_finding(monkeypatch: pytest.MonkeyPatch, check: str) -> None:
     def fail(*_: object) -> Finding:
         raise ImportError("No module named 'moved'")
@@ -284,6 +285,25 @@ def test_a_logger_is_known_inside_the_program(setup: str) -> None:
 def test_llm_spans(monkeypatch: pytest.MonkeyPatch, value: str, mark: str, summary: str) -> None:
     monkeypatch.setenv("BRAINTRUST_MISTRAL_LLM_SPANS", value)
     assert told("llm spans") == (mark, summary)
+
+
+@pytest.mark.parametrize(
+    ("environment", "summary"),
+    [
+        ({}, "nothing"),
+        ({"CONTENT": "false"}, "content"),
+        (
+            {"MAX_ATTACHMENT_BYTES": "1000", "SAMPLE_RATE": "0.25"},
+            "attachments of more than 1000 bytes and 75 % of the traces",
+        ),
+    ],
+)
+def test_what_is_left_out(environment: dict[str, str], summary: str, switch: Switch) -> None:
+    variables = {f"BRAINTRUST_MISTRAL_{name}": value for name, value in environment.items()}
+    for name, value in variables.items():
+        switch(name, value)
+    assert told("left out") == ("ok", summary)
+    assert examined()["left out"].details == variables
 
 
 def test_mistralais_own_tracing_is_off_by_itself() -> None:

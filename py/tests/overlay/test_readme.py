@@ -65,6 +65,7 @@ RECIPE_SPANS: dict[str, list[str]] = {
     "Log what people think of an answer": ["answer a visitor", START],
     "Score a trace": ["eval", "task", START, "tool: web_search", "searched_once"],
     "Mask what people say": [START],
+    "Log a share of the traces": ["visitor 5", START, "visitor 6", START],
     "Test your own handlers": [],
     "Serverless functions": [START],
     "Workers and their shutdown": [START],

@@ -1,15 +1,20 @@
-"""Whether the application masks what it logs, and so what must not get past its masking function."""
+"""Whether what people, models and tools say is kept back, and so must not get past that by another way."""
 
 from typing import Any
 
 from braintrust import logger
 
+from .settings import settings
+
 
 def is_masking() -> bool:
-    """Tell whether a masking function is set, by `braintrust.set_masking_function`.
+    """Tell whether a masking function is set, by `braintrust.set_masking_function`, or no content is logged at all.
 
-    It sees input, output, metadata and the like, once a span is logged, and neither `error` nor attachments.
+    A masking function sees input, output, metadata and the like, once a span is logged, and neither `error` nor
+    attachments.
     """
+    if not settings().content:
+        return True
     background_logger: Any = logger._state.global_bg_logger()  # pyright: ignore[reportPrivateUsage]
     if getattr(background_logger, "masking_function", None) is not None:
         return True

@@ -8,6 +8,7 @@ import urllib.parse
 from braintrust.logger import Attachment, BaseAttachment
 
 from .masking import is_masking
+from .settings import settings
 
 
 BASE64_KEYS = frozenset({"audio_data", "blob", "data", "image_base64", "input_audio", "ref_audio"})
@@ -45,13 +46,17 @@ _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "w
 
 def bytes_attachment(
     data: bytes, content_type: str | None = None, filename: str | None = None, *, stem: str | None = None
-) -> Attachment:
+) -> Attachment | str:
     """Return bytes as an attachment, of the type that they begin like where none is given.
 
-    Where a masking function is set, the caller's name for the file is none that it sees: one is made from the type,
-    and from `stem` if that is given.
+    What is larger than the environment lets attachments be is a note of its type and its size instead, and so is
+    everything where no content is logged. Where a masking function is set, the caller's name for the file is none that
+    it sees: one is made from the type, and from `stem` if that is given.
     """
-    content_type = content_type or _sniffed_type(data)
+    content_type = content_type or media_type_of(data)
+    most_bytes = settings().max_attachment_bytes
+    if not settings().content or (most_bytes is not None and len(data) > most_bytes):
+        return f"<{content_type} of {len(data)} bytes, not uploaded>"
     if filename is None or is_masking():
         kind, _, subtype = content_type.partition("/")
         stem = stem or (kind if kind in ("image", "audio", "video") else "document")
@@ -60,21 +65,28 @@ def bytes_attachment(
     return Attachment(data=data, filename=filename, content_type=content_type)
 
 
-def base64_attachment(text: str) -> Attachment | None:
+def file_fields(media: BaseAttachment | str) -> dict[str, BaseAttachment | str]:
+    """Return the file in a part of OpenAI's chat format; a note has no name."""
+    if isinstance(media, str):
+        return {"file_data": media}
+    return {"filename": media.reference["filename"], "file_data": media}
+
+
+def base64_attachment(text: str) -> Attachment | str | None:
     """Return what base64 holds as an attachment, or `None` where that is not base64 of a file of a known type.
 
     Many a word is valid base64, and so are URLs without a scheme, DNA and the like.
     """
     try:
         content = _strict(text.encode())
-        if _sniffed_type(base64.b64decode(content[:_HEAD], validate=True)) == _UNKNOWN_TYPE:
+        if media_type_of(base64.b64decode(content[:_HEAD], validate=True)) == _UNKNOWN_TYPE:
             return None
         return bytes_attachment(base64.b64decode(content, validate=True))
     except ValueError:
         return None
 
 
-def data_url_attachment(url: str) -> Attachment | None:
+def data_url_attachment(url: str) -> Attachment | str | None:
     """Return a data URL's content as an attachment, or `None` where it is not a valid data URL.
 
     Data URLs that others make have a space in front, or base64 with line breaks or the letters of URLs.
@@ -123,7 +135,8 @@ def bytes_in_memory(attachment: BaseAttachment) -> bytes | None:
     return attachment.data if is_held else None
 
 
-def _sniffed_type(data: bytes) -> str:
+def media_type_of(data: bytes) -> str:
+    """Return the type of a file by what it begins with."""
     if data[:4] == b"RIFF":
         return _RIFF_TYPES.get(data[8:12], _UNKNOWN_TYPE)
     return next((content_type for magic, content_type in _MAGIC_NUMBERS if data.startswith(magic)), _UNKNOWN_TYPE)

@@ -22,6 +22,7 @@ from braintrust.logger import BaseAttachment
 from .media import BASE64_KEYS, base64_attachment, bytes_attachment, data_url_attachment
 from .redaction import REDACTED, redact
 from .secret_names import LONGEST_CACHED_NAME, holds_headers, is_secret_name, is_sensitive_name
+from .settings import settings
 
 
 Loggable: TypeAlias = "dict[str, Loggable] | list[Loggable] | str | int | float | bool | BaseAttachment | None"
@@ -31,6 +32,11 @@ MAX_DEPTH = 100
 
 # Text that a model reads or writes. Elsewhere a string that is a whole data URL is media.
 _PROSE_KEYS = frozenset({"", "text", "content", "instructions", "thinking"})
+
+# Dicts and lists below these are not read where no content is logged.
+_CONTENT_KEYS = frozenset({"arguments", "content", "parameters", "schema", "thinking"})
+
+_MOST_CHARACTERS_WITHOUT_CONTENT = 1_000
 
 # A name that says nothing about what stands there.
 _SOME_FIELD = "value"
@@ -125,7 +131,7 @@ def given_fields(model: Any) -> dict[str, Any]:
 
 def parse_arguments(arguments: Loggable) -> Loggable:
     """Return the arguments of a tool call parsed where they are JSON, else as they came."""
-    if not isinstance(arguments, str):
+    if not isinstance(arguments, str) or not settings().content:
         return arguments
     try:
         return to_loggable(json.loads(arguments))
@@ -143,7 +149,7 @@ def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
+def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0911
     kind: type[Any] = type(value)
     # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
     if kind in _SCALARS or (
@@ -158,6 +164,8 @@ def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:
         return value
     if kind is str or kind is datetime.datetime:
         return _reader_of(kind)(value, key, ancestors)
+    if key in _CONTENT_KEYS and not settings().content:
+        return None
     if len(ancestors) >= MAX_DEPTH:
         return f"<nested deeper than {MAX_DEPTH} levels>"
     identity = id(value)
@@ -191,12 +199,19 @@ def _reader_of(kind: type[Any]) -> _Reader:
 
 def _read_text(value: Any, key: str, ancestors: set[int]) -> Loggable:
     text = str.__str__(value)
+    if not settings().content:
+        # Read for ids and the like, which are short.
+        return redact(text[:_MOST_CHARACTERS_WITHOUT_CONTENT])
     attachment = None
     if key not in _PROSE_KEYS:
         attachment = data_url_attachment(text)
         if attachment is None and key in BASE64_KEYS:
             attachment = base64_attachment(text)
     return redact(text) if attachment is None else attachment
+
+
+def _read_bytes(value: Any) -> Loggable:
+    return bytes_attachment(bytes(value)) if settings().content else None
 
 
 def _iso_text(time: datetime.date | datetime.time) -> str:
@@ -340,7 +355,10 @@ _READERS: tuple[tuple[type[Any] | tuple[type[Any], ...], _Reader], ...] = (
     (int, _leaf(int.__int__)),
     (float, _leaf(float.__float__)),
     ((datetime.date, datetime.time), _leaf(_iso_text)),
-    ((bytes, bytearray, memoryview), _leaf(lambda value: bytes_attachment(bytes(value)))),
+    (
+        (bytes, bytearray, memoryview),
+        _leaf(_read_bytes),
+    ),
     (BaseAttachment, _leaf(lambda value: value)),
     (Mapping, _read_mapping),
     ((list, tuple, set, frozenset, collections.deque), _read_sequence),

@@ -4,7 +4,8 @@ from typing import Any
 
 from ..errors import error_type_of
 from ..payloads import only_dicts
-from .messages import input_message, output_entries, output_message, tool_definition, verbatim
+from ..settings import settings
+from .messages import finish_reason, input_message, output_entries, output_message, tool_definition, verbatim
 from .parts import Fields, content_parts, fields_of, text_of
 
 
@@ -181,7 +182,7 @@ def _requested_model(row: Fields, metadata: Fields) -> Any:
     if "requested_model" in metadata:
         return metadata["requested_model"]
     # An agent brings its own model: in a whole row it is the one that answered.
-    is_answering = row.get("output") is not None and "agent_id" in metadata
+    is_answering = _is_answered(row) and "agent_id" in metadata
     return metadata.get("model") if _holds_request(row, metadata) and not is_answering else None
 
 
@@ -211,11 +212,23 @@ def _embeddings_attributes(output: Fields, metadata: Fields) -> Fields:
     }
 
 
+def _is_answered(row: Fields) -> bool:
+    """Tell whether a row is of an answer; without content, its end says so."""
+    if row.get("output") is not None or settings().content:
+        return row.get("output") is not None
+    metrics = fields_of(row.get("metrics"))
+    # A further record of a call has no other model than that of the answer.
+    return "end" in metrics and (row.get("error") is None or "start" not in metrics)
+
+
 def _response_attributes(row: Fields, metadata: Fields) -> Fields:
     metrics = fields_of(row.get("metrics"))
+    reasons = metadata.get("finish_reasons")
     return {
         "gen_ai.response.id": metadata.get("id"),
-        "gen_ai.response.model": metadata.get("model") if row.get("output") is not None else None,
+        # Without content, where there is no output to have them.
+        "gen_ai.response.finish_reasons": [*map(finish_reason, reasons)] if isinstance(reasons, list) else None,
+        "gen_ai.response.model": metadata.get("model") if _is_answered(row) else None,
         "gen_ai.response.time_to_first_chunk": metrics.get("time_to_first_token"),
         **{f"gen_ai.usage.{attribute}": metrics.get(name) for attribute, name in _USAGE.items()},
     }

@@ -117,7 +117,7 @@ def output_message(choice: Any) -> Fields:
         role, parts = "assistant", _entry_parts(fields.get("messages"))
     else:
         role, parts = "assistant", content_parts(message)
-    return {"role": role, "parts": parts, "finish_reason": _finish_reason(fields)}
+    return {"role": role, "parts": parts, "finish_reason": finish_reason(fields.get("finish_reason"))}
 
 
 def output_entries(outputs: Any) -> list[Fields]:
@@ -143,9 +143,10 @@ def _entry_parts(entries: Any) -> list[Fields]:
     return [part for entry in entries for part in input_message(entry)["parts"]]
 
 
-def _finish_reason(choice: Fields) -> str:
-    reason = text_of(choice.get("finish_reason"))
-    return _FINISH_REASONS.get(reason, reason)
+def finish_reason(reason: Any) -> str:
+    """Return why a choice ended, in OpenTelemetry's word for it where that is another."""
+    text = text_of(reason)
+    return _FINISH_REASONS.get(text, text)
 
 
 # Tools

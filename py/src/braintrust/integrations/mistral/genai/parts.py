@@ -103,6 +103,9 @@ def _media_part(media: Any, modality: str) -> Fields:
         mime_type, file_id = _mime_type(media.get("content_type")), text_of(media.get("key"))
         return {"type": "file", "modality": modality, **mime_type, "file_id": file_id}
     text = text_of(media)
+    if text[:1] == "<":
+        # A note of what was not uploaded.
+        return {"type": "text", "content": text}
     if text[:5].lower() == "data:":
         blob = _data_url_blob(text, modality)
         if blob is not None:

@@ -8,9 +8,10 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
-from ..media import bytes_attachment
+from ..media import bytes_attachment, file_fields, media_type_of
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, is_given, to_loggable, without_none
+from ..settings import settings
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
 from .reading import (
     finish_error,
@@ -31,7 +32,7 @@ _SUBTYPES = {"mp3": "mpeg"}
 def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `complete` or `stream` log: the file, its URL or its id, and the parameters."""
     content = without_none({name: to_loggable(arguments.get(name), name) for name in ("file_url", "file_id")})
-    if is_given(arguments.get("file")):
+    if is_given(arguments.get("file")) and settings().content:
         content["file"] = _file(arguments["file"])
     metadata = request_metadata(arguments, _AUDIO)
     return Request(content, speaker_references(metadata, arguments))
@@ -70,20 +71,19 @@ def read_transcription(response: dict[str, Loggable]) -> Outcome:
 def read_speech(response: Any, request: Request) -> Outcome:
     """Return what a `SpeechResponse` logs: its audio as an attachment, of the type that was asked for."""
     fields: Mapping[str, Any] = response if isinstance(response, Mapping) else vars(response)
+    usage = to_loggable(fields.get("usage"))
+    about = response_metadata({"usage": usage})
+    if not settings().content:
+        return Outcome(metadata=about, metrics=usage_metrics(usage))
     data = base64.b64decode(fields["audio_data"])
     audio_format = request.metadata.get("response_format")
     content_type = f"audio/{_SUBTYPES.get(audio_format, audio_format)}" if isinstance(audio_format, str) else None
-    attachment = bytes_attachment(data, content_type, stem="generated_speech")
-    output: dict[str, Loggable] = {
-        "type": "audio",
-        "mime_type": attachment.reference["content_type"],
-        "audio_size_bytes": len(data),
-    }
+    content_type = content_type or media_type_of(data)
+    output: dict[str, Loggable] = {"type": "audio", "mime_type": content_type, "audio_size_bytes": len(data)}
     # A stream may end before any audio: there is no file to upload.
     if data:
-        output["file"] = {"file_data": attachment, "filename": attachment.reference["filename"]}
-    usage = to_loggable(fields.get("usage"))
-    return Outcome(output, response_metadata({"usage": usage}), usage_metrics(usage))
+        output["file"] = {**file_fields(bytes_attachment(data, content_type, stem="generated_speech"))}
+    return Outcome(output, about, usage_metrics(usage))
 
 
 @guarded(fallback="<unreadable file>")

@@ -10,6 +10,7 @@ from ..bounded import BoundedMap, size_of
 from ..faults import guarded
 from ..operations import Outcome, Request
 from ..payloads import Loggable, only_dicts, without_none
+from ..settings import settings
 from .chat_format import Entry, Message, entries_of, messages_of
 
 
@@ -28,7 +29,9 @@ class Turn(NamedTuple):
 
     @classmethod
     def of(cls, entries: list[Entry]) -> "Turn":
-        """Return these entries with their size."""
+        """Return these entries with their size; none of them where no content is logged."""
+        if not settings().content:
+            return cls([], 0)
         return cls(entries, sum(size_of({**entry}) for entry in entries))
 
 

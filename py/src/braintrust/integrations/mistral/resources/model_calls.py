@@ -18,6 +18,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..faults import guarded
 from ..operations import Arrival, Child, LiveReader, Outcome, Readers, Request, ResponseReader
 from ..payloads import Loggable, without_none
+from ..settings import settings
 from .agent_names import agent_name_of, learn_from_handoff
 from .chat_format import (
     REQUESTED,
@@ -288,7 +289,7 @@ class _Inputs:
 
     def add(self, messages: Iterable[Message]) -> None:
         """Know what the calls to come have seen as well."""
-        for message in messages:
+        for message in messages if settings().content else ():
             self._messages.append(message)
             self._ends.append(self._ends[-1] + _logged_size(message))
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import api_error_text
 from ..operations import Outcome, Request, RequestReader, ResponseReader
 from ..payloads import Loggable, is_given, to_loggable, without_none
+from ..settings import settings
 from .agent_names import agent_name_of
 from .shapes import shape_parameter
 
@@ -62,8 +63,11 @@ def request_reader(*content: str, shape: Callable[[Loggable], Loggable] | None =
     """
 
     def read_request(arguments: Mapping[str, Any]) -> Request:
+        metadata = request_metadata(arguments, {*content})
+        if not settings().content:
+            return Request(metadata=metadata)
         value = to_loggable(next((arguments[name] for name in content if name in arguments), None))
-        return Request(value if shape is None else shape(value), request_metadata(arguments, {*content}))
+        return Request(value if shape is None else shape(value), metadata)
 
     return read_request
 

@@ -18,9 +18,10 @@ from typing import Any, Generic, TypeVar
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..media import bytes_attachment
+from ..media import bytes_attachment, file_fields
 from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
+from ..settings import settings
 from .audio import read_transcription, speaker_references
 from .audio_stream import TranscriptionAccumulator
 from .chunks import Pieces, event_fields
@@ -41,7 +42,7 @@ class _Audio:
 
     def __init__(self) -> None:
         self.size = 0
-        self._is_kept = os.environ.get(AUDIO, "").lower() in ("1", "true")
+        self._is_kept = settings().content and os.environ.get(AUDIO, "").lower() in ("1", "true")
         self._kept = bytearray()
 
     def add(self, data: bytes) -> None:
@@ -57,10 +58,9 @@ class _Audio:
         data, subtype = bytes(self._kept), _SUBTYPES.get(str(audio_format), str(audio_format))
         if isinstance(audio_format, dict):
             data, subtype = _playable(data, audio_format)
-        attachment = bytes_attachment(data, f"audio/{subtype}", stem="realtime_audio")
-        file: dict[str, Loggable] = {"file_data": attachment, "filename": attachment.reference["filename"]}
+        media = bytes_attachment(data, f"audio/{subtype}", stem="realtime_audio")
         return {
-            "audio": {"type": "file", "file": file},
+            "audio": {"type": "file", "file": {**file_fields(media)}},
             "audio_truncated": True if self.size > len(self._kept) else None,
         }
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from braintrust.logger import BaseAttachment
 
-from ..media import bytes_attachment, bytes_in_memory
+from ..media import bytes_attachment, bytes_in_memory, file_fields
 from ..payloads import Loggable, only_dicts
 
 
@@ -47,7 +47,7 @@ def shape_chunk(chunk: Loggable) -> Loggable:
     name = chunk.get("document_name")
     if isinstance(name, str) and name:
         media = _named(media, name)
-    return {"type": "file", "file": {"filename": media.reference["filename"], "file_data": media}}
+    return {"type": "file", "file": {**file_fields(media)}}
 
 
 def shape_messages(messages: Loggable) -> Loggable:
@@ -108,7 +108,7 @@ def _media_kind(chunk: _Fields) -> str | None:
     return next((name for name in _MEDIA if chunk.get("type", name) == name and chunk.get(name) is not None), None)
 
 
-def _named(attachment: BaseAttachment, filename: str) -> BaseAttachment:
+def _named(attachment: BaseAttachment, filename: str) -> BaseAttachment | str:
     """Return an attachment under the name that the caller has for it."""
     data = bytes_in_memory(attachment)
     return attachment if data is None else bytes_attachment(data, attachment.reference["content_type"], filename)

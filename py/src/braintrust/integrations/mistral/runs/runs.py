@@ -13,8 +13,10 @@ from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from ..payloads import Loggable, to_loggable, without_none
 from ..resources.reading import request_metadata, with_agent_name, with_learned_name, with_requested_model
 from ..resources.shapes import shape_entries
+from ..settings import settings
 from ..tracing.arguments import own_arguments, pop_prompt
 from ..tracing.run_state import RunState
+from ..tracing.sampling import leaving_out
 from ..tracing.spans import CallSpan, is_tracing
 from ..tracing.streams import StreamLifecycle
 from .functions import FunctionsPatcher, function_child, inside
@@ -144,15 +146,10 @@ class Run:
                 self.span.log_child(child._replace(output=getattr(response, "message", None), metadata=metadata))
 
 
-class RunStream(ObjectProxy):
-    """The async generator of a streamed run, traced. Its run is the current one whenever its code runs."""
+class _SteppedStream(ObjectProxy):
+    """The async generator of a streamed run, whose code runs in whichever context its next event is asked for."""
 
-    def __init__(self, stream: Any, run: Run) -> None:
-        super().__init__(stream)
-        self._self_lifecycle = StreamLifecycle(read_response, run.request, run.span, run.state)
-        self._self_run = run
-
-    def __aiter__(self) -> "RunStream":
+    def __aiter__(self) -> "_SteppedStream":
         return self
 
     async def __anext__(self) -> Any:
@@ -169,6 +166,31 @@ class RunStream(ObjectProxy):
     async def aclose(self) -> None:
         """Close the generator."""
         await self._step(self.__wrapped__.aclose())
+
+    async def _step(self, step: Awaitable[Any]) -> Any:
+        """Have a step of the generator's code run where it is to."""
+        raise NotImplementedError
+
+
+class _LeftOutStream(_SteppedStream):
+    """One whose run is left out, and so is all that it does."""
+
+    async def _step(self, step: Awaitable[Any]) -> Any:
+        with leaving_out():
+            return await step
+
+
+class RunStream(_SteppedStream):
+    """One that is traced. Its run is the current one whenever its code runs."""
+
+    def __init__(self, stream: Any, run: Run) -> None:
+        super().__init__(stream)
+        self._self_lifecycle = StreamLifecycle(read_response, run.request, run.span, run.state)
+        self._self_run = run
+
+    async def aclose(self) -> None:
+        """Close the generator."""
+        await super().aclose()
         self._self_lifecycle.end()
 
     async def _step(self, step: Awaitable[Any]) -> Any:
@@ -192,7 +214,8 @@ async def trace_run(wrapped: Callable[..., Any], instance: Any, args: tuple[Any,
     prompt = pop_prompt(kwargs)
     run = Run.begin("run", instance, wrapped, args, kwargs, prompt=prompt)
     if run is None:
-        return await wrapped(*args, **kwargs)
+        with leaving_out():
+            return await wrapped(*args, **kwargs)
     try:
         with inside(run.span, run.state):
             result = await wrapped(*args, **kwargs)
@@ -211,7 +234,9 @@ async def trace_run_stream(
     prompt = pop_prompt(kwargs)
     run = Run.begin("run_stream", instance, wrapped, args, kwargs, prompt=prompt)
     if run is None:
-        return await wrapped(*args, **kwargs)
+        with leaving_out():
+            stream = await wrapped(*args, **kwargs)
+        return _left_out_run_stream(stream) or stream
     try:
         with inside(run.span, run.state):
             stream = await wrapped(*args, **kwargs)
@@ -223,6 +248,13 @@ async def trace_run_stream(
         run.close()
         return stream
     return traced_stream
+
+
+@guarded(fallback=None)
+def _left_out_run_stream(stream: Any) -> _LeftOutStream | None:
+    """Return the stream of a run that is left out of what is sampled, or `None` where that is not the reason."""
+    is_left_out = settings().sample_rate is not None and is_tracing(may_leave_out=False)
+    return _LeftOutStream(stream) if is_left_out else None
 
 
 @guarded(fallback=None)

@@ -9,6 +9,7 @@ from ..operations import Operation
 from ..patching import Wrapper
 from .arguments import pop_prompt
 from .calls import TracedCall
+from .sampling import leaving_out
 from .spans import silenced
 
 
@@ -24,7 +25,8 @@ def traced_around(operation: Callable[[Any], Operation], *, silent: bool = False
         prompt = pop_prompt(kwargs)
         traced_call = _begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
-            return await wrapped(*args, **kwargs)
+            with leaving_out():
+                return await wrapped(*args, **kwargs)
         try:
             with _inside(traced_call, silent):
                 result = await wrapped(*args, **kwargs)

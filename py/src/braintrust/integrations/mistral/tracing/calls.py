@@ -13,6 +13,7 @@ from . import parsing
 from .arguments import own_arguments, pop_prompt
 from .progress import StreamProgress
 from .run_state import current_run
+from .sampling import leaving_out
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
 
@@ -30,6 +31,9 @@ def traced(operation: Operation) -> Wrapper:
         prompt = pop_prompt(kwargs)
         traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
+            if operation.calls_others:
+                with leaving_out():
+                    return wrapped(*args, **kwargs)
             return wrapped(*args, **kwargs)
         try:
             if operation.calls_others:
@@ -53,6 +57,9 @@ def traced_async(operation: Operation) -> Wrapper:
         prompt = pop_prompt(kwargs)
         traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
         if traced_call is None:
+            if operation.calls_others:
+                with leaving_out():
+                    return await wrapped(*args, **kwargs)
             return await wrapped(*args, **kwargs)
         try:
             if operation.calls_others:

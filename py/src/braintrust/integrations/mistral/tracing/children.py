@@ -9,6 +9,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
 from ..operations import INSTRUMENTATION, Child
+from . import rows
 from .alignment import LiveAlignment, align
 from .pending import PendingToolCall, pending_tool_calls
 
@@ -131,7 +132,8 @@ class Children:
 def log_span(parent: Span, child: Child, start: float, end: float, place: int | None = None) -> Span:
     """Log a child with those below it, and return its span; it stands at this place among others, if that is given."""
     # One record: a child is over when it is logged.
-    span = parent.start_span(
+    span = rows.open_span(
+        parent.start_span,
         name=child.name,
         type=child.span_type,
         start_time=start,
@@ -163,7 +165,7 @@ def _correct(span: Span, was: Child, was_at: tuple[float, float], child: Child, 
     if max(abs(at[0] - was_at[0]), abs(at[1] - was_at[1])) > _LEAST_SECONDS_TO_MOVE and _may_move(span, child, at[0]):
         event["metrics"] = {**event.get("metrics", {}), "start": at[0], "end": at[1]}
     if event:
-        span.log(**event)
+        rows.log(span, **event)
     if child.name != was.name:
         span.set_attributes(name=child.name)
 

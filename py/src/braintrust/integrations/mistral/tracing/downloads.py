@@ -77,13 +77,13 @@ def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
 
     def upload(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         response = wrapped(*args, **kwargs)
-        if is_tracing():
+        if is_tracing(may_leave_out=False):
             listener(kwargs, response)
         return response
 
     async def upload_async(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         response = await wrapped(*args, **kwargs)
-        if is_tracing():
+        if is_tracing(may_leave_out=False):
             listener(kwargs, response)
         return response
 
@@ -103,7 +103,8 @@ class _Download:
         cls, find: ResultsReader, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
     ) -> "_Download | None":
         """Open the span of a download, or return `None` where nobody would see it, or it brings no results."""
-        if is_traced_outside(resource) or not is_tracing():
+        # Whether the job is known was decided with the calls that told of it.
+        if is_traced_outside(resource) or not is_tracing(may_leave_out=False):
             return None
         results = find(own_arguments(method, arguments))
         return None if results is None else cls(results)

@@ -5,7 +5,7 @@ from braintrust.logger import Span
 from ..bounded import BoundedMap
 from ..faults import guarded
 from ..operations import ToolCallKey, ToolCallUpdate
-from . import handover
+from . import handover, rows
 
 
 class PendingToolCall:
@@ -37,5 +37,5 @@ def _log_update(update: ToolCallUpdate, sent: float) -> bool:
         return False
     approval = {"tool_approval": update.approval} if update.approval else None
     # By Mistral's clock the call may have begun later, and ours may have been set back.
-    call.span.log(output=update.output, metadata=approval, metrics={"end": max(sent, call.start)})
+    rows.log(call.span, output=update.output, metadata=approval, metrics={"end": max(sent, call.start)})
     return True

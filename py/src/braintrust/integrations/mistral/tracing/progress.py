@@ -6,6 +6,7 @@ from typing import Any
 
 from ..faults import guarded
 from ..operations import LiveReader, Request, ResponseReader
+from ..settings import settings
 from . import handover
 from .spans import CallSpan
 
@@ -33,7 +34,8 @@ class StreamProgress:
         self._read_over = read_over
         self._read = read
         self._request = request
-        self._logs_answers = os.environ.get(PROGRESS, "").strip().lower() not in ("0", "false")
+        is_wanted = os.environ.get(PROGRESS, "").strip().lower() not in ("0", "false")
+        self._logs_answers = is_wanted and settings().content
         self._logged_at = time.monotonic()
 
     @guarded(fallback=None)

@@ -16,7 +16,8 @@ from ..errors import error_text_of
 from ..faults import guarded, report_fault
 from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable
-from . import handover
+from ..settings import settings
+from . import handover, rows, sampling
 from .children import PROVENANCE, Children, log_span
 from .counting import framework_that_counts, without_count
 from .pending import update_tool_call
@@ -30,14 +31,20 @@ silenced: contextvars.ContextVar[bool] = contextvars.ContextVar("silenced", defa
 """Whether calls made now are part of one that has a span, which says all there is to say of them."""
 
 
-def is_tracing() -> bool:
+def is_tracing(*, may_leave_out: bool = True) -> bool:
     """Tell whether a span opened now would be logged anywhere: there is a current span, an experiment or a logger.
+
+    Where only a share of the traces is logged, this decides whether one that begins now is among them; not so where
+    `may_leave_out` is false.
 
     What a finalizer calls inside of the lock of the SDK's log queue is not traced: its span would wait for that lock.
     """
     if silenced.get() or not handover.may_open():
         return False
-    return get_span_parent_object() is not NOOP_SPAN
+    parent = get_span_parent_object()
+    if parent is NOOP_SPAN:
+        return False
+    return not may_leave_out or settings().sample_rate is None or sampling.is_sampled(parent)
 
 
 class CallSpan:
@@ -72,7 +79,8 @@ class CallSpan:
         self._end: float | None = None
         self._is_stream = bool(request.metadata.get("stream"))
         self._counted_by = framework_that_counts(request.metadata.get("model"))
-        self._span = start_span(
+        self._span = rows.open_span(
+            start_span,
             name=name,
             type=span_type,
             start_time=self._start,
@@ -119,7 +127,7 @@ class CallSpan:
     def log_so_far(self, output: Loggable) -> None:
         """Log the output of a call that goes on, as far as it has arrived."""
         if not self.is_closed:
-            self._span.log(output=output)
+            rows.log(self._span, output=output)
 
     @property
     def is_closed(self) -> bool:
@@ -193,14 +201,14 @@ class CallSpan:
         event: dict[str, Any] = {"metadata": outcome.metadata, "error": outcome.error}
         if error is not None:
             event = _with_error(event, error)
-        self._span.log(output=outcome.output, metrics=metrics, **event)
+        rows.log(self._span, output=outcome.output, metrics=metrics, **event)
         return True
 
     @guarded(fallback=None)
     def _log_error(self, error: BaseException) -> None:
         event = _with_error({}, error)
         if event:
-            self._span.log(**event)
+            rows.log(self._span, **event)
 
     def _seconds_to(self, first_output: float | None) -> float | None:
         return None if first_output is None else first_output - self._started
