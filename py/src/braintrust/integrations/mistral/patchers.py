@@ -342,5 +342,5 @@ def _trace_later(client: Any, llm_spans: bool | None) -> None:
                 _trace_attribute(types.SimpleNamespace(**{name: value}), name, llm_spans_decided_for(self))
             super(kind, self).__setattr__(name, value)
 
-        kind.__setattr__ = set_traced
+        kind.__setattr__ = set_traced  # pyright: ignore[reportAttributeAccessIssue]
     client.__class__ = kind
