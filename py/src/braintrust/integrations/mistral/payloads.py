@@ -156,6 +156,7 @@ def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0
         kind is str
         and "=" not in value
         and "%" not in value
+        and "&" not in value
         and "@" not in value
         and "\\" not in value
         and value[:1] not in _FIRST_LETTERS
@@ -226,7 +227,7 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     for name, item in value.items():
         if type(name) is not str:
             name = str(_plain(name, "", ancestors))
-        if name in _ORDINARY_NAMES:
+        if name in _ORDINARY_NAMES or (len(name) <= LONGEST_CACHED_NAME and _is_ordinary_name(name)):
             result[name] = _plain(item, name, ancestors)
             continue
         name = redact(name)
@@ -238,6 +239,12 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     if "value" in result and result["value"] and is_secret_name(str(result.get("name") or result.get("key") or "")):
         result["value"] = REDACTED
     return result
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_ordinary_name(name: str) -> bool:
+    """Tell whether a name holds no secret itself, and says nothing of what stands under it."""
+    return name not in BASE64_KEYS and redact(name) == name and not is_sensitive_name(name)
 
 
 def _field_key(name: str, fields: Any, key: str) -> str:
