@@ -151,20 +151,23 @@ def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
 
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0911
     kind: type[Any] = type(value)
-    # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
-    if kind in _SCALARS or (
-        kind is str
-        and "=" not in value
-        and "%" not in value
-        and "&" not in value
-        and "@" not in value
-        and "\\" not in value
-        and value[:1] not in _FIRST_LETTERS
-        and key not in BASE64_KEYS
-    ):
+    if kind is str:
+        # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
+        if (
+            "=" not in value
+            and "%" not in value
+            and "&" not in value
+            and "@" not in value
+            and "\\" not in value
+            and value[:1] not in _FIRST_LETTERS
+            and key not in BASE64_KEYS
+        ):
+            return value
+        return _read_text(value, key, ancestors)
+    if kind in _SCALARS:
         return value
-    if kind is str or kind is datetime.datetime:
-        return _reader_of(kind)(value, key, ancestors)
+    if kind is datetime.datetime:
+        return _iso_text(value)
     if key in _CONTENT_KEYS and not settings().content:
         return None
     if len(ancestors) >= MAX_DEPTH:
