@@ -153,7 +153,7 @@ def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0
     kind: type[Any] = type(value)
     if kind is str:
         # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
-        if (
+        is_ordinary = (
             "=" not in value
             and "%" not in value
             and "&" not in value
@@ -161,20 +161,18 @@ def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0
             and "\\" not in value
             and value[:1] not in _FIRST_LETTERS
             and key not in BASE64_KEYS
-        ):
-            return value
-        return _read_text(value, key, ancestors)
+        )
+        return value if is_ordinary else _read_text(value, key, ancestors)
     if kind in _SCALARS:
         return value
     if kind is datetime.datetime:
         return _iso_text(value)
     if key in _CONTENT_KEYS and not settings().content:
         return None
-    if len(ancestors) >= MAX_DEPTH:
-        return f"<nested deeper than {MAX_DEPTH} levels>"
     identity = id(value)
-    if identity in ancestors:
-        return f"<{kind.__name__} that contains itself>"
+    too_deep = len(ancestors) >= MAX_DEPTH
+    if too_deep or identity in ancestors:
+        return f"<nested deeper than {MAX_DEPTH} levels>" if too_deep else f"<{kind.__name__} that contains itself>"
     ancestors.add(identity)
     try:
         return _reader_of(kind)(value, key, ancestors)
