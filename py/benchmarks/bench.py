@@ -100,11 +100,11 @@ class Bench:
         _exhaust(self.open_stream())
 
     @contextmanager
-    def model_calls(self) -> Generator[None, None, None]:
-        """Have conversations show the model calls inside meanwhile, where the side can."""
-        os.environ["BRAINTRUST_MISTRAL_LLM_SPANS"] = "true"
+    def setting(self, name: str, value: str) -> Generator[None, None, None]:
+        """Have one of our environment variables set meanwhile, which the other sides do not read."""
+        os.environ[f"BRAINTRUST_MISTRAL_{name}"] = value
         yield
-        del os.environ["BRAINTRUST_MISTRAL_LLM_SPANS"]
+        del os.environ[f"BRAINTRUST_MISTRAL_{name}"]
 
     def consume_many(self, streams: int, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
         """Stream them in so many streams at the same time."""

@@ -8,7 +8,7 @@ from ..sides import Side
 from .registry import BESIDE_FLOOR, EVERY, SHOWN, figure
 
 
-@figure("a plain call", "µs", sides=EVERY, at_most_floors=1.2, over_untraced=True)
+@figure("a plain call", "µs", sides=EVERY, at_most_floors=1.5, over_untraced=True)
 def plain_call(bench: Bench) -> float:
     """A conversation started, one message answered."""
     with bench.traced():
@@ -33,7 +33,7 @@ def call_with_16_tools(bench: Bench) -> float:
     return _call_with_tools(bench, 16)
 
 
-@figure("a finished child", "µs", sides=BESIDE_FLOOR, at_most_floors=1.1)
+@figure("a finished child", "µs", sides=BESIDE_FLOOR, at_most_floors=1.25)
 def finished_child(bench: Bench) -> float:
     """One of these 16 tools, without its call."""
     return (_call_with_tools(bench, 16) - plain_call(bench)) / 16
@@ -75,12 +75,12 @@ def bytes_of_call_with_16_tools(bench: Bench) -> float:
 @figure("a call with 16 tools and their model calls", "µs", sides=SHOWN, at_most_floors=1.5, over_untraced=True)
 def call_with_model_calls(bench: Bench) -> float:
     """Each tool was asked for by a model call of its own, whose input is all that was before."""
-    with bench.model_calls():
+    with bench.setting("LLM_SPANS", "true"):
         return _call_with_tools(bench, 16)
 
 
 @figure("records of a call with 16 tools and model calls", "", sides=(Side.OURS, Side.FLOOR), repeats=1)
 def records_of_call_with_model_calls(bench: Bench) -> float:
     """Two for the call, and one for each tool and for each of 17 model calls."""
-    with bench.model_calls(), bench.traced():
+    with bench.setting("LLM_SPANS", "true"), bench.traced():
         return bench.records(partial(bench.call, with_tools(16)))

@@ -37,7 +37,7 @@ def interpreter_start(_bench: Bench) -> float:
     return interpreters.start_milliseconds()
 
 
-@figure("import of the integration", "ms", sides=TRACED, repeats=1)
+@figure("import of the integration", "ms", sides=TRACED, at_most=6, repeats=1)
 def import_of_integration(_bench: Bench) -> float:
     """Beyond what the SDK loads for any integration."""
     return interpreters.import_milliseconds("braintrust.integrations.mistral", after="braintrust.integrations.base")
