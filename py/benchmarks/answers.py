@@ -1,5 +1,6 @@
 """What Mistral answers: ready-made objects of the real client's classes, and what of them stands on the wire."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice, repeat
@@ -85,6 +86,31 @@ def _execution(number: int) -> dict[str, Any]:
         "id": f"tool_exec_0a53f1e68c4b4d7e9f{number:02}",
         **tool,
     }
+
+
+def tool_events(count: int) -> Iterator[ConversationEvents]:
+    """The same as a stream brings it, made beforehand."""
+    return iter(_tool_events(count))
+
+
+@functools.cache
+def _tool_events(count: int) -> list[ConversationEvents]:
+    executions = [event for number in range(count) for event in _execution_events(number)]
+    return [_STARTED, *executions, _READY_DELTAS[0], _DONE]
+
+
+_TIMES = ("created_at", "completed_at")
+
+
+def _execution_events(number: int) -> Iterator[ConversationEvents]:
+    # Within microseconds, as the whole stream: a tool that took longer than its stream has to be moved.
+    times = {name: f"2026-11-02T09:30:00.{104_000 + 2 * number + ended}Z" for ended, name in enumerate(_TIMES)}
+    execution = {**_execution(number), **times}
+    about = {"id": execution["id"], "name": execution["name"], "output_index": number}
+    started = {**about, "created_at": execution["created_at"], "model": MODEL, "arguments": execution["arguments"]}
+    done = {**about, "created_at": execution["completed_at"], "info": execution["info"]}
+    for kind, event in (("tool.execution.started", started), ("tool.execution.done", done)):
+        yield ConversationEvents.model_validate({"event": kind, "data": {"type": kind, **event}})
 
 
 PLAIN_COMPLETION = ChatCompletionResponse.model_validate(

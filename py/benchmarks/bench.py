@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import os
 import statistics
 import time
 import tracemalloc
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httpx2
 from mistralai.client import Mistral
+from mistralai.client.errors import SDKError
 from mistralai.client.models import (
     ChatCompletionResponse,
     ConversationEvents,
@@ -78,10 +80,15 @@ class Bench:
             raise SideError(f"side {self._side.value!r} has logged nothing")
         self._log.close()
 
-    def call(self, response: ConversationResponse = PLAIN, inputs: str = _INPUTS) -> None:
+    def call(self, response: ConversationResponse = PLAIN, inputs: Any = _INPUTS, **request: Any) -> None:
         """Call Mistral, which answers with this response, as an application would."""
         self.provider.response = response
-        self._conversations.start(model=MODEL, inputs=inputs)
+        self._conversations.start(model=MODEL, inputs=inputs, **request)
+
+    def refused_call(self) -> None:
+        """Call Mistral, which answers with an error."""
+        with suppress(SDKError):
+            self._conversations.start(model=MODEL, inputs=_INPUTS)
 
     def open_stream(self) -> EventStream[ConversationEvents]:
         """Ask Mistral for a stream as an application would."""
@@ -91,6 +98,13 @@ class Bench:
         """Stream these events to their end."""
         self.provider.events = make_events
         _exhaust(self.open_stream())
+
+    @contextmanager
+    def setting(self, name: str, value: str) -> Generator[None, None, None]:
+        """Have one of our environment variables set meanwhile, which the other sides do not read."""
+        os.environ[f"BRAINTRUST_MISTRAL_{name}"] = value
+        yield
+        del os.environ[f"BRAINTRUST_MISTRAL_{name}"]
 
     def consume_many(self, streams: int, make_events: Callable[[], Iterator[ConversationEvents]]) -> None:
         """Stream them in so many streams at the same time."""
@@ -115,10 +129,12 @@ class Bench:
         self.provider.chunks = partial(ready_chunks, count)
         _exhaust(self.provider.stream() if bare else self._chat.stream(model=MODEL, messages=_MESSAGES))
 
-    def complete(self, completion: ChatCompletionResponse = PLAIN_COMPLETION) -> None:
+    def complete(
+        self, completion: ChatCompletionResponse = PLAIN_COMPLETION, messages: Any = _MESSAGES, **request: Any
+    ) -> None:
         """Have Mistral complete a chat with this completion."""
         self.provider.completion = completion
-        self._chat.complete(model=MODEL, messages=_MESSAGES)
+        self._chat.complete(model=MODEL, messages=messages, **request)
 
     def microseconds(self, action: Callable[[], object], *, batches: int = 16, repetitions: int = 40) -> float:
         """What one of many repetitions takes, drained between their batches."""

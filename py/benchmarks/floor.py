@@ -1,171 +1,135 @@
 """The floor: a traced call's rows, known beforehand and logged with Braintrust's bare ``start_span`` and ``log``.
 
-No tracing that logs these rows can cost less. The records are as few as can be: two for a call, one for a tool.
+No tracing that logs these rows can cost less: they are those that our tracing logs of the same call, and their records
+are as few as can be, two for the call and one for each span below it.
 """
 
-import json
+import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, cast
 
 import braintrust
-from braintrust import SpanTypeAttribute
+from braintrust import Span, SpanTypeAttribute
 from mistralai.client.chat import Chat
 from mistralai.client.conversations import Conversations
-from mistralai.client.models import ChatCompletionResponse, ConversationResponse, ToolCall, ToolExecutionEntry
 
-from .answers import MODEL
 from .provider import Provider
 
 
-_Response = TypeVar("_Response")
-
+_METHODS = ((Conversations, "start"), (Conversations, "start_stream"), (Chat, "complete"))
 _PROVENANCE: Any = {"instrumentation": "mistral-auto"}
+_LOGGED = ("input", "output", "metadata", "error")
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What the span of one response and the spans of its tools log."""
+class Rows(NamedTuple):
+    """What a call logs.
 
-    output: list[dict[str, Any]]
-    metadata: dict[str, Any]
-    metrics: dict[str, float]
-    tools: list[dict[str, Any]]
+    Attributes:
+        opening: what its span is opened with.
+        closing: what is logged when it is over, beside its times.
+        children: what the spans below it are opened with, each with the id of the one that it hangs on.
+        span_id: the call's, as the children name it.
+    """
+
+    opening: dict[str, Any]
+    closing: dict[str, Any]
+    children: list[tuple[str, str, dict[str, Any]]]
+    span_id: str
+
+    @classmethod
+    def of(cls, logged: list[dict[str, Any]]) -> "Rows":
+        """Return them of the rows that were logged, the call's first; none where nobody logged any."""
+        if not logged:
+            return cls({}, {"metrics": {}}, [], "")
+        call, *below = logged
+        opened = _opened(call)
+        closing = {name: opened.pop(name) for name in ("output", "metadata", "error", "metrics") if name in opened}
+        closing["metrics"] = {name: value for name, value in closing["metrics"].items() if name not in _TIMES}
+        del opened["start_time"]
+        children = [(row["span_parents"][0], row["span_id"], _opened(row)) for row in below]
+        return cls(opened, closing, children, call["span_id"])
 
 
-def install(provider: Provider) -> None:
-    """Make ``Conversations.start`` and ``Chat.complete`` log the rows of what this provider answers."""
-    start = _logging(
-        Conversations.start,
-        "mistral.beta.conversations.start",
-        SpanTypeAttribute.TASK,
-        "inputs",
-        _once(rows_of, lambda: provider.response),
-    )
-    complete = _logging(
-        Chat.complete,
-        "mistral.chat.complete",
-        SpanTypeAttribute.LLM,
-        "messages",
-        _once(rows_of_completion, lambda: provider.completion),
-    )
-    cast(Any, Conversations).start = start
-    cast(Any, Chat).complete = complete
+_TIMES = ("end", "duration")
+
+
+def install(provider: Provider, logged_by: Callable[[Callable[[], object]], list[dict[str, Any]]]) -> None:
+    """Make the traced methods of the client log the same rows by themselves.
+
+    Args:
+        provider: what answers them.
+        logged_by: does something, and returns which rows that logged.
+    """
+    for owner, name in _METHODS:
+        traced: Any = getattr(owner, name)
+        setattr(owner, name, _logging(traced, provider, logged_by))
 
 
 def _logging(
-    answer: Callable[..., _Response],
-    name: str,
-    span_type: SpanTypeAttribute,
-    parameter: str,
-    known: Callable[[], Rows],
-) -> Callable[..., _Response]:
-    """A method that answers as this one does and logs the rows, with this parameter as its input."""
+    traced: Any, provider: Provider, logged_by: Callable[[Callable[[], object]], list[dict[str, Any]]]
+) -> Callable[..., Any]:
+    """Return a method that answers as the traced one does, and logs the rows."""
+    answer: Callable[..., Any] = traced.__wrapped__
+    known: dict[tuple[int, ...], tuple[object, Rows]] = {}
 
-    def call(resource: object, **request: Any) -> _Response:
-        started = time.time()
-        span = braintrust.start_span(
-            name=name, type=span_type, input=request[parameter], start_time=started, internal=_PROVENANCE
-        )
-        response = answer(resource, **request)
-        ended = time.time()
-        rows = known()
-        for tool in rows.tools:
-            span.start_span(**tool, internal=_PROVENANCE)
-        metrics = {**rows.metrics, "end": ended, "duration": ended - started}
-        span.log(output=rows.output, metadata=rows.metadata, metrics=metrics)
-        return response
+    def call(resource: object, **request: Any) -> Any:
+        said = (provider.answers(), *request.values())
+        key = tuple(map(id, (*said[0], *said[1:])))
+        if key not in known:
+            rows = Rows.of(logged_by(lambda: _do(traced, resource, request)))
+            if not rows.span_id:
+                return _log(rows, answer, resource, request)
+            # With all that it was made of, whose ids may be others' once that is garbage.
+            known[key] = (said, rows)
+        return _log(known[key][1], answer, resource, request)
 
     return call
 
 
-def _once(read: Callable[[_Response], Rows], ready: Callable[[], _Response]) -> Callable[[], Rows]:
-    """Return what gives the rows of the ready-made response of the moment, read once."""
-    known: dict[int, tuple[_Response, Rows]] = {}
-
-    def rows() -> Rows:
-        response = ready()
-        # With the response, whose id may be another's once it is garbage.
-        return (known.get(id(response)) or known.setdefault(id(response), (response, read(response))))[1]
-
-    return rows
+def _do(method: Any, resource: object, request: dict[str, Any]) -> None:
+    with contextlib.suppress(Exception):
+        result = method.__get__(resource)(**request)
+        if isinstance(result, Iterator):
+            for _ in cast("Iterator[object]", result):
+                pass
 
 
-def rows_of(response: ConversationResponse) -> Rows:
-    """The rows that a trace of this response has."""
-    plain = response.model_dump(mode="json")
-    usage = plain["usage"]
-    metadata = {"provider": "mistral", "model": MODEL, "stream": False} | {
-        key: plain[key] for key in ("conversation_id", "object")
-    }
-    if "connectors" in usage:
-        metadata["connectors"] = usage["connectors"]
-    return Rows(
-        output=plain["outputs"],
-        metadata=metadata,
-        metrics=_metrics(usage),
-        tools=[
-            _tool_row(entry, index)
-            for index, entry in enumerate(response.outputs)
-            if isinstance(entry, ToolExecutionEntry)
-        ],
-    )
+def _log(rows: Rows, answer: Callable[..., Any], resource: object, request: dict[str, Any]) -> Any:
+    started = time.time()
+    span = braintrust.start_span(**rows.opening, start_time=started, internal=_PROVENANCE)
+    try:
+        result = answer(resource, **request)
+    except BaseException:
+        _close(span, rows, started)
+        raise
+    if isinstance(result, Iterator):
+        return _closing(span, rows, started, cast("Iterator[object]", result))
+    _close(span, rows, started)
+    return result
 
 
-def rows_of_completion(completion: ChatCompletionResponse) -> Rows:
-    """The rows that a trace of this completion has."""
-    plain = completion.model_dump(mode="json")
-    calls = [call for choice in completion.choices if choice.message for call in choice.message.tool_calls or ()]
-    return Rows(
-        output=plain["choices"],
-        metadata={"provider": "mistral", "stream": False}
-        | {key: plain[key] for key in ("model", "id", "object", "created")},
-        metrics=_metrics(plain["usage"]),
-        tools=[_call_row(call, index) for index, call in enumerate(calls)],
-    )
+def _closing(span: Span, rows: Rows, started: float, events: Iterable[object]) -> Iterator[object]:
+    yield from events
+    _close(span, rows, started)
 
 
-def _metrics(usage: dict[str, Any]) -> dict[str, float]:
-    names = {
-        "prompt_tokens": "prompt_tokens",
-        "completion_tokens": "completion_tokens",
-        "tokens": "total_tokens",
-        "connector_tokens": "connector_tokens",
-    }
-    return {name: usage[field] for name, field in names.items() if field in usage}
+def _close(span: Span, rows: Rows, started: float) -> None:
+    ended = time.time()
+    spans = {rows.span_id: span}
+    for parent, span_id, row in rows.children:
+        spans[span_id] = spans[parent].start_span(**row, internal=_PROVENANCE)
+    metrics = {**rows.closing["metrics"], "end": ended, "duration": ended - started}
+    span.log(**{**rows.closing, "metrics": metrics})
 
 
-def _call_row(call: ToolCall, index: int) -> dict[str, Any]:
-    assert isinstance(call.function.arguments, str), "a ready-made call has its arguments as JSON"
+def _opened(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a logged row as what ``start_span`` takes."""
+    metrics: dict[str, float] = dict(row["metrics"])
     return {
-        "name": f"tool: {call.function.name}",
-        "type": SpanTypeAttribute.TOOL,
-        "input": json.loads(call.function.arguments),
-        "metadata": {
-            "tool_type": "function",
-            "tool_name": call.function.name,
-            "tool_call_id": call.id,
-            "tool_index": index,
-        },
-    }
-
-
-def _tool_row(entry: ToolExecutionEntry, index: int) -> dict[str, Any]:
-    assert entry.created_at, "a ready-made tool has its times"
-    assert entry.completed_at, "a ready-made tool has its times"
-    return {
-        "name": f"tool: {entry.name}",
-        "type": SpanTypeAttribute.TOOL,
-        "start_time": entry.created_at.timestamp(),
-        "input": json.loads(entry.arguments),
-        "output": entry.info,
-        "metadata": {
-            "tool_type": entry.type,
-            "tool_name": entry.name,
-            "tool_call_id": entry.id,
-            "tool_index": index,
-            "model": entry.model,
-        },
-        "metrics": {"end": entry.completed_at.timestamp()},
+        "name": row["span_attributes"]["name"],
+        "type": SpanTypeAttribute(row["span_attributes"]["type"]),
+        "start_time": metrics.pop("start"),
+        "metrics": metrics,
+        **{name: row[name] for name in _LOGGED if row.get(name) is not None},
     }

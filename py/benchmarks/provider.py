@@ -29,6 +29,7 @@ class Provider:
     Attributes:
         events: makes the events of a streamed conversation.
         chunks: makes those of a streamed completion.
+        error: makes what they raise instead, if it is set.
         wire: what the network answers, one body or the packets of a stream; `None` leaves the network out.
     """
 
@@ -37,6 +38,7 @@ class Provider:
         self.completion = PLAIN_COMPLETION
         self.events: Callable[[], Iterator[ConversationEvents]] = lambda: iter(())
         self.chunks: Callable[[], Iterator[CompletionEvent]] = lambda: iter(())
+        self.error: Callable[[], Exception] | None = None
         self.wire: bytes | list[bytes] | None = None
         self.last_stream: EventStream[ConversationEvents] | None = None
         self._connection = httpx2.Response(200)
@@ -50,6 +52,10 @@ class Provider:
         conversations.start_stream_async = self._without_wire(conversations.start_stream_async, self._start_async)
         chat.complete = self._without_wire(chat.complete, lambda: self.completion)
         chat.stream = self._without_wire(chat.stream, self.stream)
+
+    def answers(self) -> tuple[object, ...]:
+        """Return all that says what they answer."""
+        return self.response, self.completion, self.events, self.chunks, self.error
 
     def respond(self, _request: httpx2.Request) -> httpx2.Response:
         """Answer on the wire."""
@@ -76,6 +82,8 @@ class Provider:
 
         @functools.wraps(method)
         def call(resource: object, **request: object) -> Any:
+            if self.error is not None:
+                raise self.error()
             return answer() if self.wire is None else method(resource, **request)
 
         return call

@@ -12,6 +12,7 @@ from .figures import Figure
 from .sides import Side
 
 
+_OTHERS = (Side.SDK, Side.NATIVE, Side.OPENINFERENCE)
 _COLUMNS = (Side.OURS, Side.FLOOR, Side.SDK, Side.NATIVE, Side.OPENINFERENCE, Side.UNTRACED)
 _HEADINGS = ("", "ours", "floor", "SDK's", "native", "openinference", "untraced", "ours/floor", "  to reach")
 _WIDTHS = (-54, 9, 9, 17, 17, 17, 10, 12, -30)
@@ -53,7 +54,8 @@ class Line:
     def reached(self) -> bool | None:
         """Whether ours is as low as it is to be, where it is to be."""
         ours, floors = self.median(Side.OURS), self.ratio(Side.OURS, Side.FLOOR)
-        return None if ours is None else self.figure.reached(ours, floors)
+        others = [ratio for side in _OTHERS if (ratio := self.ratio(side, Side.OURS)) is not None]
+        return None if ours is None else self.figure.reached(ours, floors, others)
 
     def as_json(self) -> dict[str, object]:
         """The line as the file has it."""
@@ -121,7 +123,7 @@ def _cells(line: Line) -> Iterator[str]:
     yield figure.title + (f", {figure.unit}" if figure.unit else "") + star
     for side in _COLUMNS:
         ratio = line.ratio(side, Side.OURS)
-        is_compared = ratio is not None and side in (Side.SDK, Side.NATIVE, Side.OPENINFERENCE)
+        is_compared = ratio is not None and side in _OTHERS
         yield number(line.median(side)) + (f" ({number(ratio)}x)" if is_compared else "")
     yield number(line.ratio(Side.OURS, Side.FLOOR))
     yield "  " + figure.target() + {True: ": reached", False: ": MISSED", None: ""}[line.reached()]

@@ -35,7 +35,8 @@ class Worker:
         # Whatever the caller's environment says, nothing goes to Braintrust and imports find their bytecode.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BRAINTRUST_")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        if side is not Side.OURS:
+        # The floor's rows are ours.
+        if side not in (Side.OURS, Side.FLOOR):
             environment["BRAINTRUST_MISTRAL_OVERLAY"] = "0"
         self._process = subprocess.Popen(
             [python, "-m", __name__, side.value, *(["quick"] if quick else [])],

@@ -774,6 +774,19 @@ def test_no_signature_passes_plain(make: Callable[[str], Any]) -> None:
     assert "https://example.com/a.png?se=1&sig=REDACTED&sp=r" in text
 
 
+@pytest.mark.parametrize("sign", ["&#61;", "&#x3D;", "&equals;"])
+def test_no_signature_passes_whose_only_sign_is_an_entity(sign: str) -> None:
+    text = "see https://example.com/a.png?sig{}{} and so on"
+    assert to_loggable({"text": text.format(sign, "TOPSECRET")}) == {"text": text.format(sign, "REDACTED")}
+
+
+@pytest.mark.parametrize("name", ["client_secret", "X-API-KEY", "access_token", "Passwd", "Set-Cookie", "HEADERS"])
+def test_a_secret_goes_from_a_short_text_and_from_a_long_one(name: str) -> None:
+    for rest in ("", "Kraków, " * 2_000):
+        text = f'{{"{name}": "%s", "rest": "{rest}"}}'
+        assert redact(text % "TOPSECRET") == text % "REDACTED"
+
+
 SECRETS = st.text("abcXYZ019-_./+%", min_size=1).filter(lambda secret: "%26" not in secret)
 
 

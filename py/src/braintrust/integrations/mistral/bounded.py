@@ -83,7 +83,8 @@ def size_of(value: Loggable) -> int:
             rest += [*item, *item.values()]
         elif isinstance(item, list):
             rest += item
-        elif isinstance(item, BaseAttachment):
+        # Nearly all are texts, and to ask an abstract class takes long.
+        elif not isinstance(item, str) and isinstance(item, BaseAttachment):
             size += len(bytes_in_memory(item) or b"")
         size += sys.getsizeof(item)
     return size

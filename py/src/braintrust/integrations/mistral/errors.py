@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .masking import is_masking
-from .redaction import REDACTED, redact
+from .redaction import REDACTED, compiled, redact
 
 
 MAX_LENGTH = 10_000
@@ -25,31 +25,26 @@ _MOST_INPUT = 64 * 1024
 # What others quote that may be secret, by the words in front of it: pydantic, whose line it ends with a type; the repr
 # of an error of the API's validation; HTTP libraries of headers and of what they take for the port of an address.
 _QUOTED = (
-    ("input_value=", re.compile(r"(input_value=)(?:.{0,100}?(?=, input_type=)|.*)")),
-    ("input=", re.compile(r"(input=(?<!\winput=))[\"'{\[].*")),
-    ("eader value", re.compile(r"(eader value:? {0,3})b?[\"'].*")),
+    ("input_value=", r"(input_value=)(?:.{0,100}?(?=, input_type=)|.*)"),
+    ("input=", r"(input=(?<!\winput=))[\"'{\[].*"),
+    ("eader value", r"(eader value:? {0,3})b?[\"'].*"),
     # What `int` was given of it.
-    ("invalid literal for int", re.compile(r"(invalid literal for int\(\) with base \d+: ).*")),
-    ("Invalid port: ", re.compile(r"(Invalid port: ).*")),
+    ("invalid literal for int", r"(invalid literal for int\(\) with base \d+: ).*"),
+    ("Invalid port: ", r"(Invalid port: ).*"),
 )
-_ASSIGNED = re.compile(
-    r"((?:authorization|api_?key|passw(?:or)?d|secret|token)[\"']?\s{0,5}[=:]\s{0,5}[bru]?([\"']))[^\"'\n]+(?=\2)",
-    re.IGNORECASE,
+_ASSIGNED = (
+    r"(?i)((?:authorization|api_?key|passw(?:or)?d|secret|token)[\"']?\s{0,5}[=:]\s{0,5}[bru]?([\"']))"
+    r"[^\"'\n]+(?=\2)"
 )
-_BEARER = re.compile(
-    r"(\bauthorization: {0,10}(?:[a-z]{1,10} {1,10})?|\b(?:bearer|basic)\s{1,10}(?=\S{4}))[^\s\"',;)}\]]+",
-    re.IGNORECASE,
-)
-_PASSWORD = re.compile(r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@")
+_BEARER = r"(?i)(\bauthorization: {0,10}(?:[a-z]{1,10} {1,10})?|\b(?:bearer|basic)\s{1,10}(?=\S{4}))[^\s\"',;)}\]]+"
+_PASSWORD = r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@"
 # Where a traceback begins that no message repeats; the name of an exception below its lines, or in front where there
 # are none or the message is left out; the end of an error that the API reported.
-_TRACEBACK = re.compile(r"(?:^|\n\n)(  \+ Exception Group )?Traceback \(most recent call last\):\n")
-_RAISED = re.compile(r"([\w.<>]+)(?=:|$)")
-_RAISED_IN_FRONT = re.compile(
-    r"([\w<>]+(?:\.[\w<>]+)+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)"
-)
-_API_CODE = re.compile(r"\(code ([\w.-]+)\)$")
-_INPUT_KEY = re.compile(r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}")
+_TRACEBACK = r"(?:^|\n\n)(  \+ Exception Group )?Traceback \(most recent call last\):\n"
+_RAISED = r"([\w.<>]+)(?=:|$)"
+_RAISED_IN_FRONT = r"([\w<>]+(?:\.[\w<>]+)+|\w+(?:Error|Exception|Exit|Group|Interrupt))(?=:| \(status |\n|$)"
+_API_CODE = r"\(code ([\w.-]+)\)$"
+_INPUT_KEY = r"input(\\{0,100}[\"'])\s{0,100}:\s{0,100}"
 _DECODER = json.JSONDecoder()
 
 
@@ -87,13 +82,13 @@ def error_type_of(text: str) -> str | None:
 
     Of a chain of exceptions it is the one that the caller saw.
     """
-    tracebacks = [*_TRACEBACK.finditer(text)]
+    tracebacks = [*compiled(_TRACEBACK).finditer(text)]
     if tracebacks:
         margin = "  | " if tracebacks[-1][1] else ""
         lines = (line.removeprefix(margin) for line in text[tracebacks[-1].end() :].splitlines())
-        found = _RAISED.match(next((line for line in lines if not line.startswith(" ")), ""))
+        found = compiled(_RAISED).match(next((line for line in lines if not line.startswith(" ")), ""))
     else:
-        found = _RAISED_IN_FRONT.match(text) or _API_CODE.search(text)
+        found = compiled(_RAISED_IN_FRONT).match(text) or compiled(_API_CODE).search(text)
     return found[1] if found else None
 
 
@@ -101,12 +96,12 @@ def safe_error_text(text: str) -> str:
     """Return a text for people who look for an error, without the secrets in it and of a bounded length."""
     for words, quoted in _QUOTED:
         if words in text:
-            text = _without_quotes(text, quoted)
+            text = _without_quotes(text, compiled(quoted))
     text = redact(_without_inputs(text), keys=True)
     text = _shortened(text, 4 * MAX_LENGTH)
     for secret in (_BEARER, _ASSIGNED):
-        text = secret.sub(rf"\1{REDACTED}", text)
-    return _shortened(_PASSWORD.sub(rf"\1{REDACTED}@", text))
+        text = compiled(secret).sub(rf"\1{REDACTED}", text)
+    return _shortened(compiled(_PASSWORD).sub(rf"\1{REDACTED}@", text))
 
 
 def _without_quotes(text: str, quoted: re.Pattern[str]) -> str:
@@ -124,7 +119,7 @@ def _without_inputs(text: str) -> str:
     """Return a text without the parts of a request that the API's validation repeats, as `input` in JSON."""
     pieces: list[str] = []
     done = read = 0
-    for number, key in enumerate(_INPUT_KEY.finditer(text) if "input" in text else ()):
+    for number, key in enumerate(compiled(_INPUT_KEY).finditer(text) if "input" in text else ()):
         if number >= _MOST_QUOTES:
             return "".join(pieces)
         if key.start() < done or not text.endswith(key[1], 0, key.start()):

@@ -27,7 +27,7 @@ def guarded(fallback: F) -> Callable[[Callable[P, T]], Callable[P, T | F]]:
 
     def decorate(function: Callable[P, T]) -> Callable[P, T | F]:
         @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> T | F:
+        def call(*args: "P.args", **kwargs: "P.kwargs") -> "T | F":
             try:
                 return function(*args, **kwargs)
             except Exception:

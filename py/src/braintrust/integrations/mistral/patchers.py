@@ -1,17 +1,17 @@
 """The table of traced resources, turned into the SDK's patchers."""
 
+import functools
 import logging
 import types
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
-from braintrust.integrations.base import FunctionWrapperPatcher
 from braintrust.integrations.versioning import detect_module_version, version_satisfies
 
 from .faults import guarded
 from .operations import Operation
-from .patching import MethodPatcher, ResourcePatcher, Wrapper, traced_class
+from .patching import MethodPatcher, MethodPatchers, ResourcePatcher, Wrapper, traced_class
 from .providers import AZURE, MISTRAL, VERTEX, Provider, is_sdk_class
 from .resources import (
     agents,
@@ -97,6 +97,11 @@ class Resource(NamedTuple):
     def name(self) -> str:
         """The name of its class in the newest SDK."""
         return self.places[0].class_name
+
+    def is_at(self, target: Any) -> bool:
+        """Tell whether an object has any of the traced methods."""
+        names = (*self.operations, *(f"{method}_async" for method in self.operations), *self.wrappers)
+        return any(hasattr(target, name) for name in names)
 
     def all_wrappers(self) -> Iterator[tuple[str, Wrapper]]:
         """Yield each traced method with its wrapper."""
@@ -199,9 +204,14 @@ RESOURCES = (
 """Every traced resource. A further one is a further row."""
 
 
-def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> Iterator[type[FunctionWrapperPatcher]]:
-    """Yield the patchers of a method, for all places where its class may live."""
-    superseded_by: dict[Provider, type[FunctionWrapperPatcher]] = {}
+def _method_patchers(resource: Resource) -> Iterator[type[MethodPatcher]]:
+    """Yield the patchers of a resource's methods, for all places where its class may live."""
+    for method, wrapper in resource.all_wrappers():
+        yield from _patchers_of(resource, method, wrapper)
+
+
+def _patchers_of(resource: Resource, method: str, wrapper: Wrapper) -> Iterator[type[MethodPatcher]]:
+    superseded_by: dict[Provider, type[MethodPatcher]] = {}
     for place in resource.places:
         if place.provider is not MISTRAL and method in resource.wrappers:
             continue
@@ -223,14 +233,10 @@ def _method_patchers(resource: Resource, method: str, wrapper: Wrapper) -> Itera
 
 
 def _resource_patcher(resource: Resource) -> type[ResourcePatcher]:
-    methods = [
-        patcher
-        for method, wrapper in resource.all_wrappers()
-        for patcher in _method_patchers(resource, method, wrapper)
-    ]
     attributes: dict[str, Any] = {
         "name": f"mistral.{resource.path}",
-        "sub_patchers": tuple(methods),
+        "sub_patchers": MethodPatchers(functools.partial(_method_patchers, resource)),
+        "target_modules": tuple(dict.fromkeys(place.module for place in resource.places)),
         "__module__": __name__,
         "__doc__": f"Patches the methods of `client.{resource.path}`.",
     }
@@ -299,7 +305,7 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
                 _trace_property(target, part, patcher)
                 target = None
             target = getattr(target, part, None)
-        if any(hasattr(target, method) for method, _ in resource.all_wrappers()):
+        if resource.is_at(target):
             found = True
             _trace_resource(target, patcher, llm_spans)
     return found

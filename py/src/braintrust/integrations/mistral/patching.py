@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import wrapt
@@ -115,12 +115,34 @@ class MethodPatcher(FunctionWrapperPatcher):
         return types.MethodType(call, cls)
 
 
+class MethodPatchers:
+    """The patchers of a resource's methods, as an attribute that makes them when they are asked for.
+
+    There are hundreds, and an application needs those of the few resources that it uses.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[type[MethodPatcher]]]) -> None:
+        self._make = make
+        self._made: tuple[type[MethodPatcher], ...] | None = None
+
+    def __get__(self, _: object, owner: type[Any]) -> tuple[type[MethodPatcher], ...]:
+        """Return the patchers, always the same."""
+        if self._made is None:
+            with MethodPatcher.lock:
+                self._made = self._made or tuple(self._make())
+        return self._made
+
+
 class ResourcePatcher(CompositeFunctionWrapperPatcher):
     """Patches the methods of a resource, in each module that may have it: now or, if nothing imported it, then.
 
     So an application imports no more of the clients than it uses.
+
+    Attributes:
+        target_modules: the modules.
     """
 
+    target_modules: ClassVar[tuple[str, ...]]
     # Nothing that `is_patched` asks would have to be imported, and `patch` does no harm.
     rescan_on_setup = True
     _awaited: ClassVar[set[str]] = set()
@@ -135,7 +157,7 @@ class ResourcePatcher(CompositeFunctionWrapperPatcher):
         """Patch what is imported, and the rest as soon as it is; return whether that is settled."""
         if target is not None:
             return super().patch(module, version, target=target)
-        for name in dict.fromkeys(str(patcher.target_module) for patcher in cls.sub_patchers):
+        for name in cls.target_modules:
             if name in sys.modules:
                 cls._patch_imported(name)
             elif name not in cls._awaited:

@@ -151,26 +151,28 @@ def without_none(values: Mapping[str, Loggable]) -> dict[str, Loggable]:
 
 def _plain(value: Any, key: str, ancestors: set[int]) -> Loggable:  # noqa: PLR0911
     kind: type[Any] = type(value)
-    # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
-    if kind in _SCALARS or (
-        kind is str
-        and "=" not in value
-        and "%" not in value
-        and "@" not in value
-        and "\\" not in value
-        and value[:1] not in _FIRST_LETTERS
-        and key not in BASE64_KEYS
-    ):
+    if kind is str:
+        # Nearly every string is none of these: a URL with parameters or a password, JSON, media.
+        is_ordinary = (
+            "=" not in value
+            and "%" not in value
+            and "&" not in value
+            and "@" not in value
+            and "\\" not in value
+            and value[:1] not in _FIRST_LETTERS
+            and key not in BASE64_KEYS
+        )
+        return value if is_ordinary else _read_text(value, key, ancestors)
+    if kind in _SCALARS:
         return value
-    if kind is str or kind is datetime.datetime:
-        return _reader_of(kind)(value, key, ancestors)
+    if kind is datetime.datetime:
+        return _iso_text(value)
     if key in _CONTENT_KEYS and not settings().content:
         return None
-    if len(ancestors) >= MAX_DEPTH:
-        return f"<nested deeper than {MAX_DEPTH} levels>"
     identity = id(value)
-    if identity in ancestors:
-        return f"<{kind.__name__} that contains itself>"
+    too_deep = len(ancestors) >= MAX_DEPTH
+    if too_deep or identity in ancestors:
+        return f"<nested deeper than {MAX_DEPTH} levels>" if too_deep else f"<{kind.__name__} that contains itself>"
     ancestors.add(identity)
     try:
         return _reader_of(kind)(value, key, ancestors)
@@ -226,7 +228,7 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     for name, item in value.items():
         if type(name) is not str:
             name = str(_plain(name, "", ancestors))
-        if name in _ORDINARY_NAMES:
+        if name in _ORDINARY_NAMES or (len(name) <= LONGEST_CACHED_NAME and _is_ordinary_name(name)):
             result[name] = _plain(item, name, ancestors)
             continue
         name = redact(name)
@@ -238,6 +240,12 @@ def _read_mapping(value: Any, key: str, ancestors: set[int]) -> dict[str, Loggab
     if "value" in result and result["value"] and is_secret_name(str(result.get("name") or result.get("key") or "")):
         result["value"] = REDACTED
     return result
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_ordinary_name(name: str) -> bool:
+    """Tell whether a name holds no secret itself, and says nothing of what stands under it."""
+    return name not in BASE64_KEYS and redact(name) == name and not is_sensitive_name(name)
 
 
 def _field_key(name: str, fields: Any, key: str) -> str:

@@ -16,23 +16,26 @@ from .secret_names import holds_headers, is_secret_name, is_sensitive_name
 
 REDACTED = "REDACTED"
 
+compiled = functools.cache(re.compile)
+"""Compiles a pattern when it is needed first: all of them are a fifth of what importing the integration takes."""
+
 _REDACTED = REDACTED.encode()
 
 # The ends of all names that are looked for in texts.
 _PARAMETER_ENDS = ("sig", "nature", "token", "policy", "secret", "password", "passwd", "ikey", "_key")
 _KEY_ENDS = (*_PARAMETER_ENDS, "auth", "authorization", "headers", "cookie")
+# In each name of a secret that ends so, in small letters, is one of these, and in few texts.
+_PIECES = ("key", "sig", "token", "policy", "secret", "passw", "auth", "headers", "cookie")
 _LONGEST_NAME = 48
 
 
+@functools.cache
 def _read_backwards(ends: tuple[str, ...]) -> re.Pattern[bytes]:
     """Return the pattern of an equal sign and a name before it, read backwards."""
     # By their last letters: what ends in none of them is passed over at once.
     last_letters = sorted({end[-1] for end in ends})
     tree = (f"{last}(?:{'|'.join(end[-2::-1] for end in ends if end[-1] == last)})" for last in last_letters)
     return re.compile(rf"=(?:{'|'.join(tree)})[a-z0-9_]{{0,{_LONGEST_NAME}}}".encode())
-
-
-_PARAMETER, _KEY = _read_backwards(_PARAMETER_ENDS), _read_backwards(_KEY_ENDS)
 
 
 def _search_table() -> bytes:
@@ -64,20 +67,20 @@ _LONGEST_VALUE = 4096
 
 # Escaped once or several times: results of tools are JSON inside JSON, and links carry links.
 _ESCAPED_SEPARATOR = {
-    ord("\\"): re.compile(rb"u00(?:26|3[fb]|23)", re.IGNORECASE),
-    ord("%"): re.compile(rb"(?:25)*(?:26|3[fb]|23|5cu00(?:26|3[fb]|23))", re.IGNORECASE),
+    ord("\\"): rb"(?i:u00(?:26|3[fb]|23))",
+    ord("%"): rb"(?i:(?:25)*(?:26|3[fb]|23|5cu00(?:26|3[fb]|23)))",
 }
-_EQUAL_SIGN = re.compile(rb"=|(?:\\+|%(?:25)*5c)u003d|%(?:25)*3d|&(?:#61|#x3d|equals);", re.IGNORECASE)
-_ESCAPED_END = re.compile(rb"%(?:25)*2[236]")
-_END_AFTER_BACKSLASHES = re.compile(rb"\\(?!\\|/|u00(?:2[bdfBDF]|3[dD]|5[fF]|7[eE]|25))")
-_BASE64_OF_JSON = re.compile(rb"e[yw][\w+/=~-]{6}")
+_EQUAL_SIGN = rb"(?i:=|(?:\\+|%(?:25)*5c)u003d|%(?:25)*3d|&(?:#61|#x3d|equals);)"
+_ESCAPED_END = rb"%(?:25)*2[236]"
+_END_AFTER_BACKSLASHES = rb"\\(?!\\|/|u00(?:2[bdfBDF]|3[dD]|5[fF]|7[eE]|25))"
+_BASE64_OF_JSON = rb"e[yw][\w+/=~-]{6}"
 
-_KEY_END = re.compile(rb"(\\*[\"'])\s{0,100}:\s{0,100}")
-_SHORT_TEXT = re.compile(rb"(\\*[\"'])([^\"'\\]{1,1000})\1(?!\s*,\s*\\*\"logprob)")
-_QUOTE = re.compile(rb"(\\*)([\"'])")
-_SCALAR = re.compile(rb"(?!(?:null|true|false)\b)[\w.+-]+")
-_LOGPROB = re.compile(rb"\s*,\s*\\*\"logprob")
-_SCHEMA = re.compile(
+_KEY_END = rb"(\\*[\"'])\s{0,100}:\s{0,100}"
+_SHORT_TEXT = rb"(\\*[\"'])([^\"'\\]{1,1000})\1(?!\s*,\s*\\*\"logprob)"
+_QUOTE = rb"(\\*)([\"'])"
+_SCALAR = rb"(?!(?:null|true|false)\b)[\w.+-]+"
+_LOGPROB = rb"\s*,\s*\\*\"logprob"
+_SCHEMA = (
     rb"\{\s*\\*\"(?:(?:description|title|default|anyOf|allOf|oneOf|enum|\$ref)\\*\"|"
     rb"type\\*\"\s*:\s*(?:\[|\\*\"(?:string|object|array|integer|number|boolean|null)\\*\"))"
 )
@@ -96,12 +99,9 @@ _JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}
 # By the at sign that a text has, and by what each begins with, which is searched for first. Each goes up to the last
 # at sign of the host's part.
 _PASSWORDS = {
-    "@": (("://", re.compile(rf"(://){_PASSWORD}")), (":\\", re.compile(rf"(:\\+/\\+/){_PASSWORD}"))),
-    "u0040": (("://", re.compile(rf"(://){_JSON_PASSWORD}")), (":\\", re.compile(rf"(:\\+/\\+/){_JSON_PASSWORD}"))),
-    "40": (
-        ("2F%", re.compile(rf"(2F)({_PERCENT_PASSWORD}()")),
-        ("2f%", re.compile(rf"(2f)({_PERCENT_PASSWORD}()")),
-    ),
+    "@": (("://", rf"(://){_PASSWORD}"), (":\\", rf"(:\\+/\\+/){_PASSWORD}")),
+    "u0040": (("://", rf"(://){_JSON_PASSWORD}"), (":\\", rf"(:\\+/\\+/){_JSON_PASSWORD}")),
+    "40": (("2F%", rf"(2F)({_PERCENT_PASSWORD}()"), ("2f%", rf"(2f)({_PERCENT_PASSWORD}()")),
 }
 
 # Where it begins and ends, and what to write there.
@@ -127,8 +127,15 @@ def redact(text: str, *, keys: bool = False) -> str:
         text = _without_passwords(text)
     keys = keys or _begins_like_json(text)
     if keys or "=" in text or "%" in text or "\\" in text or "&" in text:
-        return _Text(text, keys).without_secrets()
+        return _Text(text, keys).without_secrets() if len(text) > _BLOCK or _may_have_names(text) else text
     return text
+
+
+def _may_have_names(text: str) -> bool:
+    """Tell whether the name of a secret may be in a text: in a short one, much faster than to look for it."""
+    # By its bytes: to make other letters than those of ASCII small takes long. In bytes, `in` does.
+    small = text.encode("utf-8", "surrogatepass").lower().decode("latin-1")
+    return any(piece in small for piece in _PIECES)
 
 
 def _begins_like_json(text: str) -> bool:
@@ -147,7 +154,7 @@ def _without_passwords(text: str) -> str:
             starts += text.count(start)
             if starts > _CERTAINLY_FEW + len(text) // _CHARACTERS_PER_URL:
                 return _left_out(len(text))
-            text, count = password.subn(rf"\1\2{REDACTED}\3", text, most + 1)
+            text, count = compiled(password).subn(rf"\1\2{REDACTED}\3", text, most + 1)
             if count > most:
                 return _left_out(len(text))
     return text
@@ -178,7 +185,8 @@ class _Text:
             for entity, sign in _ENTITIES:
                 self._searched = self._searched.replace(entity, sign)
         self._backwards = self._searched[::-1]
-        self._name, self._ends = (_KEY, _KEY_ENDS) if keys else (_PARAMETER, _PARAMETER_ENDS)
+        self._ends = _KEY_ENDS if keys else _PARAMETER_ENDS
+        self._name = _read_backwards(self._ends)
 
     @functools.cached_property
     def _values(self) -> bytes:
@@ -251,7 +259,7 @@ class _Text:
         name = self._data[start:end]
         separator = self._data[start - 1] if start else ord("?")
         if separator in _ESCAPED_SEPARATOR:
-            escaped = _ESCAPED_SEPARATOR[separator].match(name)
+            escaped = compiled(_ESCAPED_SEPARATOR[separator]).match(name)
             if escaped is None:
                 return None
             name = name[escaped.end() :]
@@ -261,14 +269,14 @@ class _Text:
         if mark == ord("="):
             return self._parameter(name, end + 1)
         if mark not in _QUOTES:
-            sign = _EQUAL_SIGN.match(self._data, end)
+            sign = compiled(_EQUAL_SIGN).match(self._data, end)
             if sign is not None:
                 return self._parameter(name, sign.end())
         return _value_of_key(self._data, name, end) if self._keys and separator in _QUOTES else None
 
     def _parameter(self, name: bytes, start: int) -> _Secret | None:
         # CloudFront's policy is JSON in base64, and another's a word.
-        is_policy = name.lower() == b"policy" and _BASE64_OF_JSON.match(self._data, start)
+        is_policy = name.lower() == b"policy" and compiled(_BASE64_OF_JSON).match(self._data, start)
         if not is_policy and not _is_secret_parameter(name):
             return None
         end = self._value_end(start)
@@ -281,10 +289,10 @@ class _Text:
             # No signature is that long.
             return self._values.find(b" ", start)
         if self._data.find(b"%", start, end) >= 0:
-            escaped = _ESCAPED_END.search(self._data, start, end)
+            escaped = compiled(_ESCAPED_END).search(self._data, start, end)
             end = escaped.start() if escaped else end
         if self._data.find(b"\\", start, end) >= 0:
-            ending = _END_AFTER_BACKSLASHES.search(self._data, start, end)
+            ending = compiled(_END_AFTER_BACKSLASHES).search(self._data, start, end)
             end = start + len(self._data[start : ending.start() if ending else end].rstrip(b"\\"))
         return end
 
@@ -297,31 +305,31 @@ def _is_secret_parameter(name: bytes) -> bool:
 
 def _value_of_key(data: bytes, name: bytes, name_end: int) -> _Secret | None:
     """Return what stands under a key of JSON, if that is a secret."""
-    key_end = _KEY_END.match(data, name_end)
+    key_end = compiled(_KEY_END).match(data, name_end)
     if key_end is None or not is_sensitive_name(name.decode()):
         return None
     start, quote = key_end.end(), key_end[1]
-    opening = _QUOTE.match(data, start)
+    opening = compiled(_QUOTE).match(data, start)
     if opening:
         return _quoted_secret(data, opening)
     replacement = quote + _REDACTED + quote
     first = data[start : start + 1]
     if first == b"{":
-        is_schema = _SCHEMA.match(data, start) is not None
+        is_schema = compiled(_SCHEMA).match(data, start) is not None
         return None if is_schema else (start, _after(data, b"}", start), replacement)
     if first == b"[":
         # Headers in a list are a table's, or have keys or places of their own.
         return None if holds_headers(name.decode()) else (start, _after(data, b"]", start), replacement)
-    scalar = _SCALAR.match(data, start)
+    scalar = compiled(_SCALAR).match(data, start)
     return (*scalar.span(), replacement) if scalar else None
 
 
 def _quoted_secret(data: bytes, opening: re.Match[bytes]) -> _Secret | None:
-    text = _SHORT_TEXT.match(data, opening.start())
+    text = compiled(_SHORT_TEXT).match(data, opening.start())
     if text:
         return (*text.span(2), _REDACTED)
     end = _string_end(data, opening.end(), opening[2], len(opening[1]))
-    if end == opening.end() + len(opening[0]) or _LOGPROB.match(data, end):
+    if end == opening.end() + len(opening[0]) or compiled(_LOGPROB).match(data, end):
         # It is empty, or a piece of text with its probability.
         return None
     return opening.start(), end, opening[0] + _REDACTED + opening[0]

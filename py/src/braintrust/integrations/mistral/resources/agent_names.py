@@ -9,6 +9,8 @@ from ..payloads import Loggable
 agent_names: BoundedMap[str, str] = BoundedMap(most_entries=1024)
 """The names by the ids, those that were seen last."""
 
+_SIDES = (("previous_agent_id", "previous_agent_name"), ("next_agent_id", "next_agent_name"))
+
 
 def learn_agent_name(agent_id: Loggable, name: Loggable) -> None:
     """Know the name of an agent from now on."""
@@ -18,10 +20,9 @@ def learn_agent_name(agent_id: Loggable, name: Loggable) -> None:
 
 def learn_from_handoff(entry: Mapping[str, Loggable]) -> None:
     """Know the names of the two agents of a handoff."""
-    for side in ("previous", "next"):
-        name = entry.get(f"{side}_agent_name")
-        if name is not None:
-            learn_agent_name(entry.get(f"{side}_agent_id"), name)
+    for agent_id, name in _SIDES:
+        if name in entry:
+            learn_agent_name(entry.get(agent_id), entry[name])
 
 
 def agent_name_of(agent_id: Loggable) -> str | None:

@@ -66,7 +66,8 @@ def assistant_message(call: Sequence[Entry]) -> Message:
 
 def entry_type(entry: Entry) -> str:
     """Return the type of an entry; the SDK lets typed dicts go without."""
-    return str(entry.get("type", "function.result" if "result" in entry else ""))
+    kind = entry.get("type")
+    return kind if isinstance(kind, str) else "function.result" if "result" in entry else ""
 
 
 # Whose results are in the entry itself.

@@ -241,10 +241,11 @@ class _Entry:
 
     def streamed(self, place: int) -> StreamedEntry:
         """Return the entry as it is by now, which is kept where it is over."""
-        loggable = self._loggable or to_loggable(self.finish())
-        fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
-        if self.is_over:
-            self._loggable = fields
+        fields = self._loggable
+        if not fields:
+            loggable = to_loggable(self.finish())
+            fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
+            self._loggable = fields if self.is_over else None
         return StreamedEntry(place, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
 
     def finish(self) -> _Fields:

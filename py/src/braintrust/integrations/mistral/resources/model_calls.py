@@ -323,8 +323,11 @@ def _note(left_out: int) -> Message:
 
 def _logged_size(message: Message) -> int:
     """Return how many bytes a message takes in a log record; an attachment is uploaded beside it."""
-    return len(json.dumps(message, ensure_ascii=False, default=_reference).encode("utf-8", "replace")) + len(", ")
+    return len(_ENCODER.encode(message).encode("utf-8", "replace")) + len(", ")
 
 
 def _reference(value: Any) -> Any:
     return value.reference if isinstance(value, BaseAttachment) else str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_reference)

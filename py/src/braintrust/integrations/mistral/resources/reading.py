@@ -14,6 +14,7 @@ from .agent_names import agent_name_of
 from .shapes import shape_parameter
 
 
+_LONGEST_TIME = 64
 _RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
 
 
@@ -78,7 +79,7 @@ def with_stream(read: RequestReader, *, streams: bool = False) -> RequestReader:
     def read_request(arguments: Mapping[str, Any]) -> Request:
         request = read(arguments)
         stream = streams or arguments.get("stream") is True
-        return request._replace(metadata={**request.metadata, "stream": stream})
+        return Request(request.input, {**request.metadata, "stream": stream}, *request[2:])
 
     return read_request
 
@@ -92,8 +93,9 @@ def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[st
     for name, value in arguments.items():
         if name not in content and is_given(value):
             parameter = shape_parameter(name, to_loggable(value, name))
-            metadata["request_metadata" if name == "metadata" else name] = parameter
-    return with_agent_name(without_none(metadata))
+            if parameter is not None:
+                metadata["request_metadata" if name == "metadata" else name] = parameter
+    return with_agent_name(metadata)
 
 
 def with_agent_name(metadata: dict[str, Loggable]) -> dict[str, Loggable]:
@@ -131,8 +133,13 @@ def error_text(error: Loggable) -> str | None:
 
 def unix_time(timestamp: Loggable) -> float | None:
     """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
-    if not isinstance(timestamp, str):
-        return None
+    is_time = isinstance(timestamp, str) and len(timestamp) <= _LONGEST_TIME
+    return _parse_time(str(timestamp)) if is_time else None
+
+
+# Where model calls are shown, each time is read for what it tells of the order, and again where it is logged.
+@functools.lru_cache(maxsize=256)
+def _parse_time(timestamp: str) -> float | None:
     try:
         # Python 3.10 does not know "Z".
         time = datetime.datetime.fromisoformat(timestamp.replace("Z", "+00:00"))

@@ -66,8 +66,9 @@ def shape_entries(entries: Loggable) -> Loggable:
     """Return entries of a conversation in their own shape, with the media in their content; a text stays a text."""
     if isinstance(entries, list):
         return [shape_entries(entry) for entry in entries]
-    if isinstance(entries, dict) and "content" in entries:
-        return {**entries, "content": shape_content(entries["content"])}
+    # Most are texts, and need no copy.
+    if isinstance(entries, dict) and not isinstance(content := entries.get("content"), str) and content is not None:
+        return {**entries, "content": shape_content(content)}
     return entries
 
 
@@ -115,10 +116,12 @@ def _named(attachment: BaseAttachment, filename: str) -> BaseAttachment | str:
 
 
 def _message(message: _Fields) -> _Fields:
+    content, calls = message.get("content"), message.get("tool_calls")
+    if isinstance(content, str) and not calls:
+        return message
     shaped = dict(message)
-    if "content" in message:
-        shaped["content"] = shape_content(message["content"])
-    calls = message.get("tool_calls")
+    if content is not None:
+        shaped["content"] = shape_content(content)
     if isinstance(calls, list):
         shaped["tool_calls"] = [_tool_call(call) for call in calls]
     return shaped

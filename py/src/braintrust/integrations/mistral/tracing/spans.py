@@ -155,11 +155,10 @@ class CallSpan:
         if self._process != os.getpid() or not self._closing.acquire(blocking=False):
             return
         self._end = end = self._time_of_day(time.monotonic() if at is None else at)
-        finish = functools.partial(self._finish, read_outcome, end, error, first_output)
         if handover.may_log():
-            finish()
+            self._finish(read_outcome, end, error, first_output)
         else:
-            handover.hand_over(finish)
+            handover.hand_over(functools.partial(self._finish, read_outcome, end, error, first_output))
 
     @guarded(fallback=None)
     def log_error(self, error: BaseException) -> None:
