@@ -664,7 +664,7 @@ def test_what_somebody_calls_like_that_is_text(value: Any) -> None:
     assert WAV_TEXT in logged(result) or "ACGT" in logged(result)
 
 
-@pytest.mark.skipif(not hasattr(models, "UnknownContentChunk"), reason="mistralai 1.x knows no unknown chunks")
+@pytest.mark.skipif(not hasattr(models, "UnknownContentChunk"), reason="this mistralai knows no unknown chunks")
 @pytest.mark.parametrize("raw", [{"type": "video_url", "video_url": "https://example.com/a.mp4"}, "text", None])
 def test_a_chunk_that_the_sdk_does_not_know_is_what_was_on_the_wire(raw: Any) -> None:
     unknown = models.UnknownContentChunk(raw=raw)

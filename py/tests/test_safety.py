@@ -22,7 +22,7 @@ from braintrust.logger import Attachment, SpanImpl
 from pydantic import BaseModel
 
 from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, wait_until
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, logged_calls
+from tests.helpers.spans import LoggedSpan, logged_calls
 from tests.helpers.wire import AT, Json, answer, answer_stream
 
 
@@ -588,11 +588,8 @@ def test_a_signature_is_redacted_in_streamed_arguments_wherever_these_are_cut(
     for cut in range(text.index("X-Amz") - 2, text.index("&sp=") + 2):
         events: list[Json] = [{"type": "tool.execution.started", "arguments": "", **of_tool}]
         for piece in (text[:cut], text[cut:]):
-            if not IS_MISTRALAI_1:
-                events.append({"type": "tool.execution.delta", "arguments": piece, **of_tool})
+            events.append({"type": "tool.execution.delta", "arguments": piece, **of_tool})
             events.append({"type": "function.call.delta", "arguments": piece, **of_call})
-        if IS_MISTRALAI_1:
-            events[0]["arguments"] = text
         list(stream_of(make_client, STARTED, *events))
         root, *children = spans.pop()
         assert [child["input"] for child in children] == [{"url": REDACTED}] * 2

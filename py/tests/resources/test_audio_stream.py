@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
-from tests.helpers.features import WRAPS_INVALID, needs
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, with_media
+from tests.helpers.features import WRAPS_INVALID, WRAPS_UNKNOWN, needs
+from tests.helpers.spans import LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
 
 
@@ -210,7 +210,7 @@ def test_speech_that_comes_whole_although_a_stream_was_asked_for_is_logged(
     assert (call.output, call.metrics) == (speech_output(b"ID3\x04bread"), {"duration": ANY})
 
 
-@pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x raises on an unknown event")
+@pytest.mark.skipif(not WRAPS_UNKNOWN, reason="this mistralai raises on an unknown event")
 @pytest.mark.parametrize("surface", SURFACES)
 def test_an_event_that_nobody_knows_yet_passes_through_and_leaves_no_trace(
     surface: Surface, spans: LoggedSpans, make_client: MakeClient
