@@ -57,5 +57,11 @@ STREAMS_CLOSE = hasattr(EventStream, "close")
 TAKES_ANY_FILE = IOBase in typing.get_args(models.File.model_fields["content"].annotation)
 """Whether a file to send may be any open one, and not only bytes or a buffered reader."""
 
+WRITES_ALIASES = models.JSONSchema(name="town", schema_definition={}).model_dump()["schema"] is not None
+"""Whether a model is written with the names of the wire; else a field of another name is lost, or has that name."""
+
+TYPES_TOOLS: bool = models.Tool.model_fields["type"].default == "function"
+"""Whether a tool of a completion gets its type where the application leaves it out."""
+
 TYPES_TOOL_CALLS: bool = models.ToolCall.model_fields["type"].default == "function"
 """Whether a tool call of a completion gets its type where the API leaves it out."""
