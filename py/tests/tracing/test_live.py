@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import LoggedSpans
+from tests.helpers.clock import monotonic_clock
 from tests.helpers.runs import BREAD, context_of, import_runs
 from tests.helpers.wire import USAGE, Json, ScriptedMistral, answer, answer_stream, client_of
 
@@ -359,16 +360,16 @@ async def test_a_streamed_run_shows_its_hosted_tools_live_and_leaves_its_functio
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def clock() -> Iterator[Callable[[float], None]]:
     """Let time pass: `clock(10)`."""
     passed = [0.0]
     monotonic = time.monotonic
-    monkeypatch.setattr("time.monotonic", lambda: monotonic() + passed[0])
 
     def let_pass(seconds: float) -> None:
         passed[0] += seconds
 
-    return let_pass
+    with monotonic_clock(lambda: monotonic() + passed[0]):
+        yield let_pass
 
 
 def answers(spans: LoggedSpans) -> list[Any]:
