@@ -8,12 +8,10 @@ import enum
 import io
 import json
 import math
-import os
 import pathlib
-import types
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pydantic
 import pytest
@@ -25,6 +23,7 @@ from braintrust.logger import Attachment, BaseAttachment
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.helpers.hostile import HOSTILE, BrokenDict, BrokenKey, BrokenList, BrokenModel, BrokenUserDict
 from tests.helpers.spans import with_media
 
 
@@ -387,106 +386,7 @@ def test_ten_megabytes_of_text_are_passed_on_by_reference() -> None:
 # Things that fail
 
 
-def fail(*_: object) -> NoReturn:
-    raise RuntimeError("hostile")
-
-
-class HostileMapping(Mapping[str, Any]):
-    def __getitem__(self, key: str) -> Any:
-        fail()
-
-    def __iter__(self) -> Iterator[str]:
-        fail()
-
-    __len__ = fail
-
-
-class HostileDict(dict[str, Any]):
-    items = fail  # type: ignore[assignment]
-
-
-class HostileList(list[Any]):
-    __iter__ = fail
-    __len__ = fail
-
-
-class HostileKey:
-    __str__ = __repr__ = fail
-
-
-class HostileAttributes:
-    __getattribute__ = fail  # type: ignore[assignment]
-
-
-class HostileClass:
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # type: ignore[override]
-        fail()
-
-
-class HostileModel(pydantic.BaseModel):
-    name: str = "x"
-
-    model_dump = model_dump_json = dict = fail  # type: ignore[assignment]
-
-
-class UnreadableModel(pydantic.BaseModel):
-    name: str = "x"
-
-    __getattribute__ = fail  # type: ignore[assignment]
-
-
-class HostilePath(os.PathLike[str]):
-    __fspath__ = __str__ = __repr__ = fail  # type: ignore[assignment]
-
-
-class HostileDate(datetime.datetime):
-    isoformat = fail  # type: ignore[assignment]
-
-
-class HostileText(str):
-    __slots__ = ()
-
-    __str__ = __eq__ = __hash__ = __getitem__ = startswith = fail  # type: ignore[assignment]
-
-
-class HostileEnum(enum.Enum):
-    ONE = 1
-
-    @types.DynamicClassAttribute
-    def value(self) -> NoReturn:
-        fail()
-
-
-@dataclasses.dataclass
-class HostileField:
-    name: str = "x"
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "name":
-            fail()
-        return super().__getattribute__(name)
-
-
-HOSTILE: tuple[Callable[[], Any], ...] = (
-    HostileMapping,
-    lambda: HostileDict(a=1),
-    lambda: HostileList([1]),
-    lambda: {HostileKey(): 1},
-    lambda: {"key": HostileKey()},
-    HostileAttributes,
-    HostileClass,
-    HostileModel,
-    UnreadableModel.model_construct,
-    HostilePath,
-    lambda: HostileDate(2026, 1, 1),
-    lambda: HostileText("text"),
-    lambda: HostileEnum.ONE,
-    HostileField,
-)
-
-
-@pytest.mark.parametrize("make", HOSTILE)
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 def test_a_value_that_cannot_be_read_leaves_everything_around_it(make: Callable[[], Any]) -> None:
     result = to_loggable({"before": 1, "hostile": [make(), 2], "after": {"deep": [3]}})
     assert isinstance(result, dict)
@@ -499,17 +399,17 @@ def test_a_value_that_cannot_be_read_leaves_everything_around_it(make: Callable[
 
 
 def test_a_value_that_cannot_be_read_says_so() -> None:
-    assert to_loggable(HostileMapping()) == "<unreadable HostileMapping: RuntimeError>"
+    assert to_loggable(BrokenUserDict()) == "<unreadable BrokenUserDict: Broken>"
 
 
 def test_a_key_that_cannot_be_read_costs_no_other_key() -> None:
-    result = to_loggable({"inputs": "hello", HostileKey(): 1})
+    result = to_loggable({"inputs": "hello", BrokenKey(): 1})
     assert isinstance(result, dict)
     assert result["inputs"] == "hello"
 
 
 def test_the_methods_of_a_model_are_not_called() -> None:
-    assert to_loggable(HostileModel(name="a")) == {"name": "a"}
+    assert to_loggable(BrokenModel()) == {"dough": "sour"}
 
 
 def test_a_cycle_is_cut_where_it_closes_and_a_repetition_is_no_cycle() -> None:
@@ -759,7 +659,7 @@ ANYTHING = st.recursive(
     | st.datetimes()
     | st.floats()
     | st.text()
-    | st.builds(lambda make: make(), st.sampled_from(HOSTILE))
+    | st.builds(lambda make: make(), st.sampled_from(list(HOSTILE.values())))
     | st.just(UNSET)
     | st.just(PIXEL_URL),
     lambda items: (
@@ -767,8 +667,8 @@ ANYTHING = st.recursive(
         | st.tuples(items)
         | st.dictionaries(st.text() | st.integers() | st.none() | st.just(Tool.SEARCH), items)
         | st.lists(items).map(collections.deque)
-        | st.lists(items).map(HostileList)
-        | st.dictionaries(st.text(), items).map(HostileDict)
+        | st.lists(items).map(BrokenList)
+        | st.dictionaries(st.text(), items).map(BrokenDict)
         | st.builds(Point, st.integers(), items)
         | items.map(lambda item: {"image_url": item, "content": [item]})
     ),

@@ -21,6 +21,7 @@ from braintrust.logger import Attachment, ExternalAttachment
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
+from tests.helpers.hostile import BrokenDict, BrokenObject
 from tests.helpers.wire import Json
 
 
@@ -623,31 +624,6 @@ def test_a_tool_definition_is_that_of_mistralais_own_helper(tool: Json) -> None:
 # Malformed input
 
 
-class Evil:
-    """Raises at every touch."""
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "__class__":
-            return Evil
-        raise RuntimeError(name)
-
-    def __str__(self) -> str:
-        raise RuntimeError("str")
-
-    def __eq__(self, other: object) -> bool:
-        raise RuntimeError("eq")
-
-    __hash__ = object.__hash__
-
-
-class EvilDict(dict[Any, Any]):
-    def items(self) -> Any:
-        raise RuntimeError("items")
-
-    def get(self, *_: Any) -> Any:
-        raise RuntimeError("get")
-
-
 class Colour(enum.Enum):
     RED = "red"
 
@@ -777,9 +753,9 @@ leaves = st.one_of(
     texts,
     st.binary(max_size=5),
     st.sampled_from(TYPES),
-    st.builds(Evil),
+    st.builds(BrokenObject),
     st.builds(object),
-    st.builds(EvilDict, st.just({"type": "text"})),
+    st.builds(BrokenDict, st.just({"type": "text"})),
     st.just(Colour.RED),
     st.just(len),
     st.just(models.TextChunk(text="Hi")),
@@ -833,7 +809,7 @@ UNREADABLE: dict[str, Any] = {
     "endless": 10**5_000,
     "within": {"content": 10**5_000, "image_url": [10**5_000]},
     "nan": math.nan,
-    "evil": Evil(),
+    "evil": BrokenObject(),
     "iterator": iter("a"),
 }
 
