@@ -149,20 +149,18 @@ class Ending(NamedTuple):
         reads: how many events the caller asks for at most.
         arrives: how many events come before the body breaks.
         error: what the body breaks with, if it does.
-        error_async: the same of an async stream.
     """
 
     reads: int = 9
     arrives: int = 9
     error: type[BaseException] | None = None
-    error_async: type[BaseException] | None = None
 
 
 ENDINGS = {
     "the events run out": Ending(),
     "the caller breaks": Ending(reads=2),
     "nobody iterates": Ending(reads=0),
-    "the transport breaks": Ending(arrives=2, error=ConnectionError, error_async=ConnectionError),
+    "the transport breaks": Ending(arrives=2, error=ConnectionError),
 }
 
 
@@ -172,7 +170,7 @@ ENDINGS = {
 def test_a_stream_ends_its_span_once_with_what_had_arrived_when(
     surface: Surface, ending: Ending, is_async: bool, spans: LoggedSpans, make_client: MakeClient
 ) -> None:
-    error = ending.error_async if is_async else ending.error
+    error = ending.error
     client = make_client(lambda request: answer_stream(surface.events[: ending.arrives], error and error("burnt")))
     method = operator.attrgetter(f"{surface.path}_async" if is_async else surface.path)(client)
 

@@ -296,13 +296,6 @@ def test_connectors_are_metadata_and_their_tokens_a_metric() -> None:
     assert outcome.metrics == {"prompt_tokens": 10, "completion_tokens": 5, "tokens": 45, "connector_tokens": 30}
 
 
-@pytest.mark.parametrize("usage", [{}, {"connector_tokens": None, "connectors": None}])
-def test_usage_that_was_not_reported_is_absent(usage: Json) -> None:
-    outcome = respond(message(), usage=usage)
-    assert outcome.metrics == {}
-    assert "connectors" not in (outcome.metadata or {})
-
-
 GUARDRAILS = [{"moderation_llm_v2": {"action": "none", "categories": {"law": {"score": 0.1, "violated": False}}}}]
 
 
@@ -316,9 +309,14 @@ def test_the_guardrails_of_a_response_do_not_mix_with_those_of_the_request() -> 
     }
 
 
-@pytest.mark.parametrize("fields", [{}, {"guardrails": None}])
-def test_guardrails_that_are_null_or_absent_leave_no_trace(fields: Json) -> None:
-    assert respond(message(), **fields).metadata == {"conversation_id": "conv1", "object": "conversation.response"}
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"guardrails": None}, {"usage": {}}, {"usage": {"connector_tokens": None, "connectors": None}}],
+)
+def test_guardrails_and_usage_that_are_null_or_absent_leave_no_trace(fields: Json) -> None:
+    outcome = respond(message(), **fields)
+    assert outcome.metadata == {"conversation_id": "conv1", "object": "conversation.response"}
+    assert outcome.metrics == {}
 
 
 def test_the_model_that_was_asked_for_is_logged_as_well_where_another_answered() -> None:
