@@ -91,11 +91,20 @@ PARAMETERS = (
         "https://example.com/?a=1&amp;{}&#x3D;{}&amp;b=1",
         "https://example.com/#{}={}",
         '{{"query": "{}={}&a=1"}}',
+        r"https://example.com/a.png?size=2\\u0026{}={}\\u0026x=1",
+        r'{{"inner": "{{\"url\": \"https://example.com/a.png?x=1&{}={}\"}}"}}',
+        "https://example.com/go?to=https%3A%2F%2Fexample.org%2Fa%3Fx%3D1%26{}%3D{}%26x%3D1&back=2",
+        "<a href='https://example.com/a.png?{}={}'>image</a>",
     ],
 )
 @pytest.mark.parametrize("secret", ["TOPSECRET", r"TOP\/SECRET\u002B\u003D", "TOP%2FSECRET%3D", "TOP+SECRET/=="])
 def test_a_secret_parameter_reads_redacted_and_the_rest_stays(name: str, text: str, secret: str) -> None:
     assert redact(text.format(name, secret)) == text.format(name, REDACTED)
+
+
+def test_every_secret_parameter_of_a_text_reads_redacted() -> None:
+    text = "https://a.example/?sig={}&x=1 https://b.example/?X-Amz-Signature={}&sig={}"
+    assert redact(text.format("one", "two", "three")) == text.format(*[REDACTED] * 3)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +115,10 @@ def test_a_secret_parameter_reads_redacted_and_the_rest_stays(name: str, text: s
         "the token = 5, its price = 7",
         "https://example.com/?policy=eyes",
         "100 % of a, b @ c, d \\ e & f",
+        "https://example.com/?design=round&signal=green&config=1&sigma=3#design=2",
+        "https://example.com/?sig=",
+        "https://example.com/sig=path",
+        "The signature = handwritten, a significant one.",
     ],
 )
 def test_a_parameter_that_is_no_secret_stays(text: str) -> None:
@@ -204,6 +217,13 @@ def test_json_without_secrets_stays(value: Any) -> None:
     assert redact(text) is text
 
 
+@pytest.mark.parametrize("name", ["client_secret", "X-API-KEY", "access_token", "Passwd", "Set-Cookie", "HEADERS"])
+def test_a_secret_goes_from_a_short_text_and_from_a_long_one(name: str) -> None:
+    for rest in ("", "Kraków, " * 2_000):
+        text = f'{{"{name}": "%s", "rest": "{rest}"}}'
+        assert redact(text % "TOPSECRET") == text % "REDACTED"
+
+
 def test_keys_are_those_of_json_and_not_of_prose() -> None:
     text = 'Write `"password": "changeme"` into the file.'
     assert redact(text) is text
@@ -269,10 +289,21 @@ def test_whatever_the_text_it_can_be_redacted_and_then_once_more(text: str, keys
         assert once is text
 
 
+@given(st.lists(st.sampled_from(["?", "&", "sig", "=", "Signature", "%3D", "%26", "\\", "a", " "])).map("".join))
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+
+
 @given(
+    before=st.sampled_from(["", "see ", '{"url": "']) | st.text("ab é?", max_size=20),
+    separator=st.sampled_from(["?", "?a=1&", "?a=1&amp;", r"?a=1\u0026"]),
     name=st.sampled_from(PARAMETERS),
-    before=st.text("ab é?", max_size=20),
-    secret=st.text("TOPSECRET0123456789_-", min_size=8, max_size=40),
+    secret=st.text("abcXYZ019-_./+%", min_size=1, max_size=40).filter(lambda secret: "%26" not in secret),
+    after=st.sampled_from(["", "&x=1", " and so on", '"}', "#top", "\n", r"\u0026x=1", ")", "<br>"]),
 )
-def test_no_secret_parameter_is_left(name: str, before: str, secret: str) -> None:
-    assert redact(f"{before}?{name}={secret}&a=1") == f"{before}?{name}=REDACTED&a=1"
+def test_whatever_the_secret_parameter_it_goes_and_its_surroundings_stay(
+    before: str, separator: str, name: str, secret: str, after: str
+) -> None:
+    start = f"{before}https://example.com/a{separator}{name}="
+    assert redact(start + secret + after) == f"{start}{REDACTED}{after}"

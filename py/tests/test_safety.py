@@ -2,27 +2,22 @@
 
 import asyncio
 import contextlib
-import dataclasses
-import datetime
-import decimal
-import enum
 import gc
 import json
 import logging
 import pathlib
 import pkgutil
 import sys
-from collections import UserDict
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 from braintrust.logger import Attachment, SpanImpl
-from pydantic import BaseModel
 
 from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, wait_until
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, logged_calls
+from tests.helpers.hostile import HOSTILE, Broken, BrokenDict, BrokenObject, broken, of_broken_class
+from tests.helpers.spans import LoggedSpan, logged_calls
 from tests.helpers.wire import AT, Json, answer, answer_stream
 
 
@@ -63,104 +58,6 @@ def dumped(rows: Any) -> str:
 # --- what the caller passes ---
 
 
-class Broken(Exception):  # noqa: N818 - not an error of the project
-    """Raised by everything that must not be relied upon."""
-
-
-def broken(*args: Any, **kwargs: Any) -> Any:
-    raise Broken
-
-
-class BrokenDict(dict[str, Any]):
-    items = keys = values = __iter__ = __len__ = __getitem__ = broken
-
-
-class BrokenUserDict(UserDict[str, Any]):
-    items = keys = values = __iter__ = __len__ = __getitem__ = broken
-
-
-class BrokenList(list[Any]):
-    __iter__ = __len__ = __getitem__ = broken
-
-
-class BrokenText(str):
-    __slots__ = ()
-    __str__ = __repr__ = __len__ = __getitem__ = __contains__ = __eq__ = startswith = encode = broken
-    __hash__ = broken  # type: ignore[assignment]
-
-
-class BrokenInteger(int):
-    __int__ = __index__ = __str__ = __repr__ = broken
-
-
-class BrokenDate(datetime.datetime):
-    isoformat = __str__ = __repr__ = broken
-
-
-class BrokenPath:
-    __fspath__ = __str__ = __repr__ = broken
-
-
-class BrokenModel(BaseModel):
-    dough: str = "sour"
-
-    def model_dump(self, *args: Any, **kwargs: Any) -> Any:
-        raise Broken
-
-    model_dump_json = dict = json = __iter__ = __repr__ = __str__ = model_dump  # type: ignore[assignment]
-
-
-class NoModel:
-    model_fields = {"dough": None}  # noqa: RUF012 - looks like a model to whoever looks no further
-    model_dump = broken
-
-
-class BrokenObject:
-    def __getattribute__(self, name: str) -> Any:
-        raise Broken
-
-    __str__ = __repr__ = __bool__ = __eq__ = __len__ = __iter__ = broken
-    __hash__ = broken  # type: ignore[assignment]
-
-
-def of_broken_class() -> Any:
-    """Return an object whose class cannot even be asked for its name."""
-
-    class BrokenClass(type):
-        __getattribute__ = __hash__ = __instancecheck__ = __subclasscheck__ = broken  # type: ignore[assignment]
-
-    class OfBrokenClass(metaclass=BrokenClass):
-        pass
-
-    return OfBrokenClass()
-
-
-class BrokenKey:
-    __str__ = __repr__ = broken
-
-
-class BrokenEnum(enum.Enum):
-    LOAF = 1
-
-    @property
-    def value(self) -> Any:
-        raise Broken
-
-
-@dataclasses.dataclass
-class BrokenDataclass:
-    dough: Any = "sour"
-
-    def __getattribute__(self, name: str) -> Any:
-        if name == "dough":
-            raise Broken
-        return super().__getattribute__(name)
-
-
-class BrokenDecimal(decimal.Decimal):
-    __str__ = __repr__ = broken
-
-
 def cyclic_list() -> Any:
     cycle: list[Any] = ["dough"]
     cycle.append({"again": cycle})
@@ -175,22 +72,9 @@ def nested(levels: int) -> Any:
 
 
 STRANGE_VALUES: dict[str, Callable[[], Any]] = {
-    "a dict that raises": lambda: BrokenDict(dough=1),
-    "a mapping that raises": BrokenUserDict,
-    "a list that raises": lambda: BrokenList([1]),
-    "a text that raises": lambda: BrokenText("dough"),
-    "a number that raises": lambda: BrokenInteger(3),
-    "a date that raises": lambda: BrokenDate(2026, 10, 5),
-    "a decimal that raises": lambda: BrokenDecimal(3),
-    "a path that raises": BrokenPath,
-    "a model that raises": BrokenModel,
-    "a fake model that raises": NoModel,
-    "an enum that raises": lambda: BrokenEnum.LOAF,
-    "a dataclass that raises": BrokenDataclass,
-    "an object that raises": BrokenObject,
+    **HOSTILE,
     "an object whose class raises": of_broken_class,
     "a dict with keys that are no texts": lambda: {None: 1, 2: 3, (4, 5): 6, object(): 7},
-    "a dict with a key that raises": lambda: {BrokenKey(): 1},
     "a cycle": cyclic_list,
     "1,000 levels": lambda: nested(1_000),
     "100,000 levels": lambda: nested(100_000),
@@ -588,11 +472,8 @@ def test_a_signature_is_redacted_in_streamed_arguments_wherever_these_are_cut(
     for cut in range(text.index("X-Amz") - 2, text.index("&sp=") + 2):
         events: list[Json] = [{"type": "tool.execution.started", "arguments": "", **of_tool}]
         for piece in (text[:cut], text[cut:]):
-            if not IS_MISTRALAI_1:
-                events.append({"type": "tool.execution.delta", "arguments": piece, **of_tool})
+            events.append({"type": "tool.execution.delta", "arguments": piece, **of_tool})
             events.append({"type": "function.call.delta", "arguments": piece, **of_call})
-        if IS_MISTRALAI_1:
-            events[0]["arguments"] = text
         list(stream_of(make_client, STARTED, *events))
         root, *children = spans.pop()
         assert [child["input"] for child in children] == [{"url": REDACTED}] * 2

@@ -98,7 +98,7 @@ def traced_methods(module: ModuleType) -> dict[str, str | None]:
     methods: dict[str, str | None] = {}
     for method in _method_patchers(module):
         # One method has a patcher for each place where some mistralai has it.
-        name = re.sub(r"\.v\d+$", "", method.name)
+        name = re.sub(r"\.(early_)?v\d+$", "", method.name)
         methods.setdefault(name, None)
         if method.applies(None, mistralai):
             methods[name] = f"{method.target_module}.{method.target_path}"

@@ -23,7 +23,7 @@ from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from braintrust_mistral.local.mistral.media import png
 from tests.applications.test_comparison_application import WAV, base64_text
 from tests.conftest import run_application
-from tests.helpers.spans import IS_MISTRALAI_1
+from tests.helpers.features import TYPES_TOOLS, WRITES_ALIASES, has
 from tests.helpers.wire import Json
 
 
@@ -77,9 +77,9 @@ def rewritten(pattern: str, replacement: str) -> Any:
 STREAMS = r"mistral\.(chat|agents|fim)\.\w*stream\w*: "
 CONVERSATION_STREAMS = r"mistral\.beta\.conversations\.\w+_stream\w*: .*"
 SPEECH = r"mistral\.audio\.speech\.\w+: "
-SPEAKS = not IS_MISTRALAI_1
-# Those of the log probabilities, where models keep these, and in 1.x those of tables.
-HAS_ALIASES = IS_MISTRALAI_1 or hasattr(models, "ChatCompletionResponseTokenLogprobs")
+SPEAKS = has("audio.speech")
+# In any case those of the log probabilities, where models keep these.
+SHOWS_ATTRIBUTES = not WRITES_ALIASES or hasattr(models, "ChatCompletionResponseTokenLogprobs")
 WAV_FILE, PNG_FILE = attachment("audio/wav", "audio.wav", WAV), attachment("image/png", "image.png", png())
 WAV_PART = {"type": "file", "file": {"filename": "audio.wav", "file_data": WAV_FILE}}
 BINARY = "application/octet-stream"
@@ -93,10 +93,10 @@ AS_UNSTREAMED = "a streamed call logs the same as the same call unstreamed"
 MEANT = (
     Row(".*", "output/.*", None, ABSENT, "what the API left out, or sent as null, is left out"),
     Row(".*", "(in|out)put/.*prefix", False, ABSENT, "a default of the SDK's models, which the API did not send"),
-    Row(".*", ".*/(bytes|format)_", ANY, ABSENT, ON_THE_WIRE, HAS_ALIASES),
-    Row(".*", ".*/(bytes|format)", ABSENT, ANY, ON_THE_WIRE, HAS_ALIASES),
-    Row(".*", r"metadata/tools/\d+", ANY, lambda own: {**own, "type": "function"}, "it says its type", IS_MISTRALAI_1),
-    Row(".*: parsed", "metadata/.*/schema", None, ANY, "the SDK's own loses the schema", IS_MISTRALAI_1),
+    Row(".*", ".*/(bytes|format)_", ANY, ABSENT, ON_THE_WIRE, SHOWS_ATTRIBUTES),
+    Row(".*", ".*/(bytes|format)", ABSENT, ANY, ON_THE_WIRE, SHOWS_ATTRIBUTES),
+    Row(".*", r"metadata/tools/\d+", ANY, lambda own: {**own, "type": "function"}, "with its type", not TYPES_TOOLS),
+    Row(".*: parsed", "metadata/.*/schema", None, ANY, "the SDK's own loses the schema", not WRITES_ALIASES),
     Row(".*", ".*ed_at", ANY, rewritten("(.+) (.+)[+]00:00", r"\1T\2Z"), "a time is written as Mistral writes it"),
     Row(".*", ".*/result", ANY, rewritten('sig=[^&"]+', "sig=REDACTED"), "a signature is a secret"),
     Row(".*", "error/(data|raw_response)", ANY, ABSENT, "an error is a text: its message, below the traceback"),

@@ -51,7 +51,9 @@ MESSAGES: list[Json] = [{"role": "system", "content": "Be brief."}, {"role": "us
 FORMAT: Json = {"type": "json_schema", "json_schema": {"name": "town", "schema": {"type": "string"}, "strict": True}}
 FUNCTION = models.Function(name="get_exchange_rate", parameters={"type": "object"})
 TOOL = models.Tool(function=FUNCTION)
-GUARDRAIL: Json = {"block_on_error": True, "moderation_llm_v2": {"ignore_other_categories": False}}
+MODERATIONS = getattr(models, "GuardrailConfig", BaseModel).model_fields
+MODERATION = "moderation_llm_v2" if "moderation_llm_v2" in MODERATIONS else "moderation_llm_v1"
+GUARDRAIL: Json = {"block_on_error": True, MODERATION: {"ignore_other_categories": False}}
 
 SAMPLING: Json = {"temperature": 0.25, "top_p": 0.5, "top_k": 40, "random_seed": 7, "stop": ["END"], "n": 2}
 LENGTHS: Json = {"max_tokens": 64, "min_tokens": 2, "output_dimension": 4, "image_limit": 1, "image_min_size": 8}

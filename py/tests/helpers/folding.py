@@ -4,13 +4,13 @@ import gc
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
-from unittest import mock
 
 import pytest
 from braintrust.integrations.mistral.operations import Accumulator, Outcome, Request, ResponseReader, read_stream
 from braintrust.integrations.mistral.payloads import to_loggable
 from hypothesis import strategies as st
 
+from tests.helpers.clock import monotonic_clock
 from tests.helpers.wire import Json
 
 
@@ -59,8 +59,9 @@ class Folding(NamedTuple):
     def seen_at(self, *events: tuple[float, Json]) -> Accumulator:
         """Return an accumulator that saw these events at these times."""
         accumulator = self.make()
-        for now, event in events:
-            with mock.patch("time.monotonic", return_value=now):
+        now = 0.0
+        with monotonic_clock(lambda: now):
+            for now, event in events:  # noqa: B007 - the clock reads it
                 accumulator.add(self.parsed(event))
         return accumulator
 

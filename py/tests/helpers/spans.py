@@ -1,6 +1,5 @@
 """What tests share about spans: how they look to their reader, by name and as a tree."""
 
-import importlib.metadata
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.helpers.wire import Json
 
 
 __all__ = [
-    "IS_MISTRALAI_1",
     "LoggedSpan",
     "Media",
     "attachments_in",
@@ -36,8 +34,6 @@ __all__ = [
     "with_media",
     "without_identity",
 ]
-
-IS_MISTRALAI_1 = importlib.metadata.version("mistralai").startswith("1.")
 
 
 def without_identity(value: Any) -> Any:

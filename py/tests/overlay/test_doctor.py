@@ -214,6 +214,12 @@ def told_in_a_program(check: str, done: str = "", **environ: str) -> tuple[str, 
     return mark, summary, details
 
 
+def test_a_method_that_has_moved_is_listed_once() -> None:
+    names = examined()["methods"].details
+    assert "mistral.batch.jobs.create" in names
+    assert not [name for name in names if re.search(r"v\d$", name)]
+
+
 def test_each_client_is_listed_with_what_was_found() -> None:
     methods = examined()["methods"]
     lines = [line.strip() for line in report([methods]).splitlines()]

@@ -1,6 +1,5 @@
 """What the administration of agents logs, and where the names of agents stand beside their ids."""
 
-from importlib.metadata import version
 from typing import Any
 from unittest.mock import ANY
 
@@ -9,6 +8,7 @@ from braintrust.integrations.mistral.patchers import wrap_mistral
 from braintrust.integrations.mistral.resources.agent_names import agent_name_of, agent_names, learn_agent_name
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
+from tests.helpers.features import keeps
 from tests.helpers.spans import LoggedSpan, logged_calls
 from tests.helpers.wire import AT, USAGE, Json, answer, answer_stream, calls, says, streamed
 
@@ -134,8 +134,7 @@ def test_a_handoff_tells_the_names_of_all_that_have_their_ids(spans: LoggedSpans
         "handoff: miller": None,
         "chat mistral-small-latest": "miller",
     }
-    if version("mistralai").partition(".")[0] != "1":
-        # 1.x drops the agent of a call.
+    if keeps("ToolExecutionEntry", "agent_id"):
         expected["tool: grind"] = "miller"
     assert {name: named[name] for name in expected} == expected
     # And from then on.

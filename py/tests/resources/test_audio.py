@@ -92,21 +92,16 @@ def test_a_transcription_is_logged_with_its_recording(call_method: CallMethod, s
     )
 
 
-def test_what_was_not_reported_is_absent(spans: LoggedSpans, make_client: MakeClient) -> None:
-    body = {"model": "voxtral-mini-2602", "text": "", "language": None, "usage": {}}
+@pytest.mark.parametrize(("segments", "counted"), [({}, {}), ({"segments": []}, {"segments_count": 0})])
+def test_silence_is_an_empty_text_and_what_was_not_reported_is_absent(
+    segments: Json, counted: Json, spans: LoggedSpans, make_client: MakeClient
+) -> None:
+    body = {"model": "voxtral-mini-2602", "text": "", "language": None, "finish_reason": None, "usage": {}, **segments}
     client = make_client(lambda request: answer(body))
     client.audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
     (call,) = logged_calls(spans.pop())
-    assert (call.output, call.metrics) == ("", {"duration": ANY})
-    assert call.metadata == {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False}
-
-
-def test_silence_is_an_empty_text(spans: LoggedSpans, make_client: MakeClient) -> None:
-    body = {**TRANSCRIPT, "text": "", "language": None, "segments": [], "finish_reason": None}
-    make_client(lambda request: answer(body)).audio.transcriptions.complete(model="voxtral-mini-2602", file_id="file1")
-    (call,) = logged_calls(spans.pop())
-    about = {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False, "segments_count": 0}
-    assert (call.output, call.metadata, call.error) == ("", about, None)
+    assert (call.output, call.metrics, call.error) == ("", {"duration": ANY}, None)
+    assert call.metadata == {"provider": "mistral", "model": "voxtral-mini-2602", "stream": False, **counted}
 
 
 @pytest.mark.parametrize("reason", ["stop", "error"])

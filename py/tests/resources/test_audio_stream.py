@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
-from tests.helpers.features import WRAPS_INVALID, needs
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls, with_media
+from tests.helpers.features import WRAPS_INVALID, WRAPS_UNKNOWN, needs
+from tests.helpers.spans import LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
 
 
@@ -149,20 +149,18 @@ class Ending(NamedTuple):
         reads: how many events the caller asks for at most.
         arrives: how many events come before the body breaks.
         error: what the body breaks with, if it does.
-        error_async: the same of an async stream.
     """
 
     reads: int = 9
     arrives: int = 9
     error: type[BaseException] | None = None
-    error_async: type[BaseException] | None = None
 
 
 ENDINGS = {
     "the events run out": Ending(),
     "the caller breaks": Ending(reads=2),
     "nobody iterates": Ending(reads=0),
-    "the transport breaks": Ending(arrives=2, error=ConnectionError, error_async=ConnectionError),
+    "the transport breaks": Ending(arrives=2, error=ConnectionError),
 }
 
 
@@ -172,7 +170,7 @@ ENDINGS = {
 def test_a_stream_ends_its_span_once_with_what_had_arrived_when(
     surface: Surface, ending: Ending, is_async: bool, spans: LoggedSpans, make_client: MakeClient
 ) -> None:
-    error = ending.error_async if is_async else ending.error
+    error = ending.error
     client = make_client(lambda request: answer_stream(surface.events[: ending.arrives], error and error("burnt")))
     method = operator.attrgetter(f"{surface.path}_async" if is_async else surface.path)(client)
 
@@ -210,7 +208,7 @@ def test_speech_that_comes_whole_although_a_stream_was_asked_for_is_logged(
     assert (call.output, call.metrics) == (speech_output(b"ID3\x04bread"), {"duration": ANY})
 
 
-@pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x raises on an unknown event")
+@pytest.mark.skipif(not WRAPS_UNKNOWN, reason="this mistralai raises on an unknown event")
 @pytest.mark.parametrize("surface", SURFACES)
 def test_an_event_that_nobody_knows_yet_passes_through_and_leaves_no_trace(
     surface: Surface, spans: LoggedSpans, make_client: MakeClient

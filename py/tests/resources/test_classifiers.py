@@ -1,14 +1,18 @@
 """What moderations and classifications log: the texts or messages, and what was found of each."""
 
+import inspect
 from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from tests.conftest import CallMethod, LoggedSpans
-from tests.helpers.spans import IS_MISTRALAI_1, LoggedSpan, Media, logged_calls
-from tests.helpers.wire import Json, answer
+from tests.helpers.spans import LoggedSpan, Media, logged_calls
+from tests.helpers.wire import Json, answer, client_of
 
+
+PARAMETERS = inspect.signature(client_of(answer).classifiers.classify_chat).parameters
+CONVERSATION = "input" if "input" in PARAMETERS else "inputs"
 
 PIXEL_URL = "data:image/png;base64,iVBORw0KGgo="
 PIXEL = Media(b"\x89PNG\r\n\x1a\n", "image/png", "image.png")
@@ -36,7 +40,7 @@ def conversation(image: Any) -> list[Json]:
         ("classify", "inputs", [], [], []),
         (
             "classify_chat",
-            "inputs" if IS_MISTRALAI_1 else "input",
+            CONVERSATION,
             {"messages": conversation(PIXEL_URL)},
             {"messages": conversation({"url": PIXEL})},
             CLASSIFICATION,

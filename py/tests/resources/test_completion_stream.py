@@ -10,7 +10,7 @@ from braintrust.integrations.mistral.resources.completions import read_response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.helpers.features import TYPES_TOOL_CALLS, WRAPS_INVALID
+from tests.helpers.features import TYPES_TOOL_CALLS, WRAPS_INVALID, keeps
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces
 from tests.helpers.wire import Json
 from tests.resources.test_completions import IDENTITY, has_several_messages
@@ -23,10 +23,10 @@ except ImportError:  # 1.x
 
 
 TYPE: Json = {"type": "function"} if TYPES_TOOL_CALLS else {}
-"""What 2.x and 3.x fill in."""
+"""What the SDK fills in."""
 
-KEEPS_LOGPROBS = "logprobs" in models.ChatCompletionChoice.model_fields
-KEEPS_MESSAGES = "messages" in models.ChatCompletionChoice.model_fields
+KEEPS_LOGPROBS = keeps("ChatCompletionChoice", "logprobs")
+KEEPS_MESSAGES = keeps("ChatCompletionChoice", "messages")
 
 
 def chunk(*choices: Json, **fields: Any) -> Json:

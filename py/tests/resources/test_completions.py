@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import CallMethod, LoggedSpans
 from tests.helpers.clouds import about, at
+from tests.helpers.features import keeps
 from tests.helpers.folding import JSON, outcome_of
 from tests.helpers.spans import LoggedSpan, Media, logged_calls, with_media
 from tests.helpers.wire import Json, answer, answer_stream
@@ -28,10 +29,10 @@ except ImportError:  # 1.x
 
 
 has_several_messages = pytest.mark.skipif(
-    "messages" not in models.ChatCompletionChoice.model_fields, reason="mistralai 1.x knows one message a choice"
+    not keeps("ChatCompletionChoice", "messages"), reason="this mistralai knows one message a choice"
 )
 has_logprobs = pytest.mark.skipif(
-    "logprobs" not in models.ChatCompletionChoice.model_fields, reason="mistralai 1.x and 2.x drop logprobs"
+    not keeps("ChatCompletionChoice", "logprobs"), reason="this mistralai drops logprobs"
 )
 
 TYPE: Json = {"type": "function"}

@@ -11,7 +11,7 @@ from braintrust.integrations.mistral.resources.conversations import read_respons
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.features import WRAPS_INVALID
+from tests.helpers.features import WRAPS_INVALID, keeps
 from tests.helpers.folding import LETTERS, NAMES, URLS, Folding, Streamed, merged, optional, pieces, retained
 from tests.helpers.wire import Json
 
@@ -22,7 +22,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 
-KEEPS_MODEL_OF_TOOLS = "model" in models.ToolExecutionEntry.model_fields
+KEEPS_MODEL_OF_TOOLS = keeps("ToolExecutionEntry", "model")
 THINKS_WITH_TOOL_REFERENCES = "ToolReferenceChunk" in str(models.ThinkChunk.model_fields["thinking"].annotation)
 
 needs_unknown_events = pytest.mark.skipif(

@@ -16,6 +16,7 @@ from braintrust.integrations.mistral.resources.conversations import (
 from hypothesis import given as given_that
 from hypothesis import strategies as st
 
+from tests.helpers.features import keeps
 from tests.helpers.folding import JSON, outcome_of
 from tests.helpers.spans import Media, with_media
 from tests.helpers.wire import Json
@@ -29,11 +30,9 @@ except ImportError:  # 1.x
     from mistralai.types import UNSET
 
 
-KEEPS_MODEL_OF_TOOLS = "model" in models.ToolExecutionEntry.model_fields
-KEEPS_CONFIRMATIONS = "confirmation_status" in models.FunctionCallEntry.model_fields
-KEEPS_GUARDRAILS = "guardrails" in models.ConversationResponse.model_fields and (
-    "moderation_llm_v2" in models.GuardrailConfig.model_fields
-)
+KEEPS_MODEL_OF_TOOLS = keeps("ToolExecutionEntry", "model")
+KEEPS_CONFIRMATIONS = keeps("FunctionCallEntry", "confirmation_status")
+KEEPS_GUARDRAILS = keeps("ConversationResponse", "guardrails") and (keeps("GuardrailConfig", "moderation_llm_v2"))
 
 
 def of(keeps: bool, fields: Json) -> Json:
@@ -297,13 +296,6 @@ def test_connectors_are_metadata_and_their_tokens_a_metric() -> None:
     assert outcome.metrics == {"prompt_tokens": 10, "completion_tokens": 5, "tokens": 45, "connector_tokens": 30}
 
 
-@pytest.mark.parametrize("usage", [{}, {"connector_tokens": None, "connectors": None}])
-def test_usage_that_was_not_reported_is_absent(usage: Json) -> None:
-    outcome = respond(message(), usage=usage)
-    assert outcome.metrics == {}
-    assert "connectors" not in (outcome.metadata or {})
-
-
 GUARDRAILS = [{"moderation_llm_v2": {"action": "none", "categories": {"law": {"score": 0.1, "violated": False}}}}]
 
 
@@ -317,9 +309,14 @@ def test_the_guardrails_of_a_response_do_not_mix_with_those_of_the_request() -> 
     }
 
 
-@pytest.mark.parametrize("fields", [{}, {"guardrails": None}])
-def test_guardrails_that_are_null_or_absent_leave_no_trace(fields: Json) -> None:
-    assert respond(message(), **fields).metadata == {"conversation_id": "conv1", "object": "conversation.response"}
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"guardrails": None}, {"usage": {}}, {"usage": {"connector_tokens": None, "connectors": None}}],
+)
+def test_guardrails_and_usage_that_are_null_or_absent_leave_no_trace(fields: Json) -> None:
+    outcome = respond(message(), **fields)
+    assert outcome.metadata == {"conversation_id": "conv1", "object": "conversation.response"}
+    assert outcome.metrics == {}
 
 
 def test_the_model_that_was_asked_for_is_logged_as_well_where_another_answered() -> None:
@@ -537,7 +534,7 @@ def test_arguments_may_be_an_object() -> None:
     assert child_of(call(arguments={"a": 1})).input == {"a": 1}
 
 
-@pytest.mark.skipif(not KEEPS_CONFIRMATIONS, reason="mistralai 1.x drops the confirmation_status of a call")
+@pytest.mark.skipif(not KEEPS_CONFIRMATIONS, reason="this mistralai drops the confirmation_status of a call")
 @pytest.mark.parametrize(
     ("status", "approval"),
     [("pending", None), ("allowed", "approved"), ("denied", "denied"), ("later", None), (None, None)],
@@ -551,7 +548,7 @@ def test_the_approval_is_known_only_when_it_was_decided_and_a_denied_call_waits_
     assert (child.pending_key is None) is (status == "denied")
 
 
-@pytest.mark.skipif(not KEEPS_CONFIRMATIONS, reason="mistralai 1.x drops the confirmation_status of a call")
+@pytest.mark.skipif(not KEEPS_CONFIRMATIONS, reason="this mistralai drops the confirmation_status of a call")
 def test_calls_that_wait_for_a_confirmation_wait_all_at_once() -> None:
     entries = [call(id=f"f{n}", tool_call_id=f"call{n}", confirmation_status="pending") for n in range(3)]
     entries[0] |= {"created_at": at("00:01"), "completed_at": None}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import CallMethod, LoggedSpans, MakeClient
 from tests.helpers.clouds import about, at
+from tests.helpers.features import keeps
 from tests.helpers.spans import LoggedSpan, Media, logged_calls
 from tests.helpers.wire import Json, answer
 
@@ -104,9 +105,7 @@ def test_a_document_is_logged_as_it_was_given_and_inline_ones_as_attachments(
     assert (call.input, call.metadata["document_type"]) == ({"document": expected}, expected["type"])
 
 
-@pytest.mark.skipif(
-    "tables" not in models.OCRPageObject.model_fields, reason="the oldest mistralai knows text and images alone"
-)
+@pytest.mark.skipif(not keeps("OCRPageObject", "tables"), reason="this mistralai knows text and images alone")
 def test_everything_on_a_page_is_logged(spans: LoggedSpans, make_client: MakeClient) -> None:
     table = {"id": "tbl-0.html", "content": "<table></table>", "format": "html"}
     page = {
@@ -118,7 +117,7 @@ def test_everything_on_a_page_is_logged(spans: LoggedSpans, make_client: MakeCli
         "footer": "f",
     }
     corners = {"top_left_x": 1, "top_left_y": 2, "bottom_right_x": 30, "bottom_right_y": 40}
-    if "blocks" in models.OCRPageObject.model_fields:
+    if keeps("OCRPageObject", "blocks"):
         page["blocks"] = [
             {"type": "text", "content": "Rye", **corners},
             {"type": "stamp", "content": "PAID", **corners},

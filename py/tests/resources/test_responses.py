@@ -20,7 +20,7 @@ except ImportError:  # 1.x
 
 
 has_responses = pytest.mark.skipif(
-    not hasattr(models, "CreateResponseResponse"), reason="mistralai 1.x and 2.x have no Responses API"
+    not hasattr(models, "CreateResponseResponse"), reason="this mistralai has no Responses API"
 )
 
 IDENTITY: Json = {"id": "resp1", "object": "response", "created_at": 1_790_000_000.5, "model": "mistral-small-2603"}

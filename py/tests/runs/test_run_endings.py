@@ -18,6 +18,7 @@ import pytest
 from braintrust.integrations.mistral.runs.functions import FunctionsPatcher as _FunctionsPatcher
 from braintrust.integrations.mistral.runs.runs import Run as TracedRun
 from braintrust.integrations.mistral.runs.runs import deferred_calls
+from braintrust.integrations.mistral.tracing import handover
 from braintrust.integrations.mistral.tracing.pending import pending_tool_calls as pending_calls
 
 from tests.conftest import LoggedSpans, wait_until
@@ -222,6 +223,15 @@ def test_a_streamed_run_ends_once_and_so_does_every_span_below(
     whole_run, *below = map(logged_span, rows)
     assert [entry["type"] for entry in whole_run.output] == expected.output
     assert (whole_run.error, {span.error for span in below}) == (expected.error, {None} if below else set())
+
+
+@pytest.mark.parametrize("ending", [the_caller_breaks, a_cycle_is_collected])
+def test_a_streamed_run_shows_the_calls_that_it_left_alone_while_another_thread_ends_their_request(
+    ending: Callable[[Any], Awaitable[None]], spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where that thread holds the lock of the log queue: then the request ends after its run."""
+    monkeypatch.setattr(handover, "may_log", lambda: False)
+    test_a_streamed_run_ends_once_and_so_does_every_span_below(ending, spans)
 
 
 KEPT = [the_events_run_out, the_caller_closes, the_caller_leaves_aclosing, the_caller_throws, it_is_closed_at_once]

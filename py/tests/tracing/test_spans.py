@@ -23,7 +23,7 @@ except ImportError:  # 1.x
     from mistralai import models
 
 takes_confirmations = pytest.mark.skipif(
-    not hasattr(models, "ToolCallConfirmation"), reason="mistralai 1.x has no tool confirmations"
+    not hasattr(models, "ToolCallConfirmation"), reason="this mistralai has no tool confirmations"
 )
 
 

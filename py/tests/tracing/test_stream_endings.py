@@ -441,7 +441,7 @@ def test_a_stream_ends_its_span_once_with_what_had_arrived_when(
     if ending in (the_caller_closes, the_caller_closes_after_the_end) and not STREAMS_CLOSE:
         pytest.skip("streams of this mistralai have no close()")
     if make_surface is responses and not hasattr(models, "ResponsesStreamFrame"):
-        pytest.skip("mistralai 1.x and 2.x have no Responses API")
+        pytest.skip("this mistralai has no Responses API")
     caller = Caller(make_surface(), is_async=is_async)
     asyncio.run(ending(caller))
     surface, caller.stream = caller.surface, None

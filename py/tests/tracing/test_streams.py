@@ -27,7 +27,8 @@ from braintrust.merge_row_batch import merge_row_batch
 
 from tests.conftest import LoggedSpans, MakeClient, Mistral, Provide, wait_for_abandoned_streams, wait_until
 from tests.helpers.alone import log_to_stdout, run_alone
-from tests.helpers.spans import IS_MISTRALAI_1, logged_calls
+from tests.helpers.features import WRAPS_UNKNOWN
+from tests.helpers.spans import logged_calls
 from tests.helpers.wire import AT, Json, answer, answer_stream, client_of, httpx, says, streamed
 
 
@@ -202,7 +203,7 @@ def test_the_sdks_very_own_events_pass_through_in_their_order(
 NOVELTY: Json = {"type": "croissant.layer.done", "created_at": AT, "layers": 27}
 
 
-@pytest.mark.skipif(IS_MISTRALAI_1, reason="mistralai 1.x raises on an unknown event, see the next test")
+@pytest.mark.skipif(not WRAPS_UNKNOWN, reason="this mistralai raises on an unknown event, see the next test")
 def test_an_unknown_type_of_event_passes_through_and_later_events_still_fold(
     spans: LoggedSpans, make_client: MakeClient
 ) -> None:
@@ -212,8 +213,8 @@ def test_an_unknown_type_of_event_passes_through_and_later_events_still_fold(
     assert_one_span_that_ended_once(spans, WHOLE)
 
 
-@pytest.mark.skipif(not IS_MISTRALAI_1, reason="mistralai 2.x and newer wrap an unknown event, see the test before")
-def test_what_mistralai_1_raises_on_an_unknown_event_reaches_the_caller_and_the_span(
+@pytest.mark.skipif(WRAPS_UNKNOWN, reason="this mistralai wraps an unknown event, see the test before")
+def test_what_the_sdk_raises_on_an_unknown_event_reaches_the_caller_and_the_span(
     spans: LoggedSpans, make_client: MakeClient
 ) -> None:
     stream = start(make_client(lambda request: answer_stream([*HELLO[:2], NOVELTY, *HELLO[2:]])))

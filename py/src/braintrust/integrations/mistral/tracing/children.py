@@ -106,7 +106,7 @@ class Children:
             elif before.span is not None and before.child is not None:
                 _correct(before.span, before.child, before.times, child, (child_start, child_end))
         # The keys stay, for a thread that still reads. A call that is over keeps nothing else.
-        for logged in self._logged.values():
+        for logged in list(self._logged.values()):
             logged.child = None
 
     @guarded(fallback=None)

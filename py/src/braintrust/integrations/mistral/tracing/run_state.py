@@ -106,8 +106,11 @@ class RunState:
         """
         for request in self._requests:
             request.close()
+        outcomes = [self._with_results(request) for request in self._requests]
+        # Not before: another thread may be ending a request without having read it, and now its calls are known.
+        for request in self._requests:
             self._show_calls_left_alone(request)
-        return [self._with_results(request) for request in self._requests]
+        return outcomes
 
     def arrivals(self) -> dict[int, Arrival]:
         """Return none: its children are those of the requests."""

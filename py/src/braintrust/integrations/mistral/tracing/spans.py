@@ -119,9 +119,10 @@ class CallSpan:
 
     @guarded(fallback=None)
     def log_children(self, children: Sequence[Child]) -> None:
-        """Log children of a call that is over, in its time."""
-        if self._end is not None and self._process == os.getpid():
-            self._children.log_rest(children, self._end, None)
+        """Log children of a call that is over, in its time; it is over now where another thread is about to end it."""
+        if self._process == os.getpid():
+            end = self._time_of_day(time.monotonic()) if self._end is None else self._end
+            self._children.log_rest(children, end, None)
 
     @guarded(fallback=None)
     def log_so_far(self, output: Loggable) -> None:
