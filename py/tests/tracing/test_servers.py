@@ -123,9 +123,13 @@ def serving(folder: Path, bt: LocalBraintrust, *command: str, pace: float = 5.0,
 
 
 def spans_after_a_stop(server: Server, bt: LocalBraintrust) -> dict[str, dict[str, Any]]:
-    """Stop a server while it streams, and return the spans that arrived, by their inputs."""
+    """Stop a server once it streams an answer, and return the spans that arrived, by their inputs."""
     with server.get("/") as answer:
-        assert answer.read(10)
+        arrived = b""
+        while b"message.output" not in arrived:
+            piece = answer.read1(100)
+            assert piece
+            arrived += piece
         server.process.terminate()
         server.process.wait(60)
     return {span["input"]: span for span in bt.spans()}
