@@ -3,6 +3,7 @@
 Nothing here depends on the interpreter's lock: on a free-threaded Python the threads truly run at once.
 """
 
+import gc
 import sys
 import threading
 from collections import Counter
@@ -18,7 +19,7 @@ from braintrust_mistral.local import LocalMistral
 from endurance.observation import Observed, observe
 from endurance.plan import IS_FULL
 from endurance.replay import Mistral, httpx
-from tests.conftest import take_off_tracing
+from tests.conftest import take_off_tracing, wait_for_abandoned_streams
 
 
 THREADS = 16
@@ -27,6 +28,9 @@ THREADS = 16
 @pytest.fixture(autouse=True)
 def switching_often() -> Iterator[None]:
     """Have threads take turns a thousand times as often as usual."""
+    # What tests before have left ends there.
+    gc.collect()
+    wait_for_abandoned_streams()
     usual = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     yield

@@ -8,7 +8,7 @@ import pytest
 
 from braintrust_mistral.local import LocalBraintrust
 from endurance.plan import IS_FULL
-from tests.tracing.test_servers import APPLICATION, GEVENT, GUNICORN, WSGI, serving
+from tests.tracing.test_servers import APPLICATION, GEVENT, GUNICORN, LOGGER, WSGI, serving
 
 
 VISITORS = 16
@@ -21,7 +21,7 @@ def test_a_gevent_worker_ends_all_streams_of_many_visitors(tmp_path: Path) -> No
     command = (*GUNICORN, "-k", "gevent", "served:application")
     with (
         LocalBraintrust() as bt,
-        serving(tmp_path, bt, *command, pace=0.0, served=APPLICATION + WSGI, conf=GEVENT) as server,
+        serving(tmp_path, bt, *command, pace=0.0, served=APPLICATION + LOGGER + WSGI, conf=GEVENT) as server,
     ):
 
         def visit(_: int) -> bytes:
