@@ -1,6 +1,6 @@
 """An operation of the Mistral client as a row, and the values that flow between its payloads and its span.
 
-Modules that understand payloads build these values and know no spans; `tracing`, `streams` and `spans` turn them into
+Modules that understand payloads build these values and know no spans; those of `tracing` turn them into
 spans and know no payloads.
 """
 
