@@ -77,9 +77,8 @@ FAILING = {
     "chat.complete",
     "chat.stream",
     "workflows.execute_workflow",
-    *(f"beta.rag.managed_indexes.{method}" for method in ("navigate", "read", "grep", "get_chunk")),
 }
-"""The methods of which some calls are refused: on purpose, or since the local Mistral does not speak them."""
+"""The methods of which some calls are refused on purpose."""
 WORDLESS = {
     "handoff: analyst",
     "mistral.audio.realtime_speech.connect",

@@ -29,16 +29,21 @@ class Retrieval:
 
     def endpoints(self) -> list[Endpoint]:
         """The endpoints."""
-        index = "/v1/context/search-indexes/{index_name}"
+        # The second is what search indexes are called in 2.x and 3.0.
+        indexes = ("/v1/context/search-indexes/{index_name}", "/v1/rag/managed_indexes/{index_name}")
         documents = "/v1/libraries/{library_id}/documents"
         return [
             Endpoint("POST", "/v1/connectors/{connector}/tools/{tool}/call", self._call_tool),
-            Endpoint("POST", f"{index}/search", self._search),
-            Endpoint("POST", "/v1/rag/managed_indexes/{index_name}/search", self._search),
-            *(Endpoint("POST", f"{index}/{method}", self._read) for method in ("navigate", "read", "grep")),
-            Endpoint("GET", f"{index}/chunks/{{chunk_id}}", self._read),
+            *(endpoint for index in indexes for endpoint in self._index_endpoints(index)),
             Endpoint("GET", documents, self._documents),
             Endpoint("GET", f"{documents}/{{document_id}}/text_content", self._text),
+        ]
+
+    def _index_endpoints(self, index: str) -> list[Endpoint]:
+        return [
+            Endpoint("POST", f"{index}/search", self._search),
+            *(Endpoint("POST", f"{index}/{method}", self._read) for method in ("navigate", "read", "grep")),
+            Endpoint("GET", f"{index}/chunks/{{chunk_id}}", self._read),
         ]
 
     async def _call_tool(self, request: Received) -> Response:
