@@ -15,6 +15,7 @@ import wrapt
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
+from .contexts import holding, reset
 from .faults import guarded
 from .providers import sdk_class
 
@@ -42,16 +43,7 @@ def is_traced_outside(instance: Any) -> bool:
 @guarded(fallback=contextlib.nullcontext())
 def as_one_call(target: Any) -> contextlib.AbstractContextManager[object]:
     """Have what a method of an object calls of its other methods traced as its own, until what is returned is left."""
-    block = contextlib.ExitStack()
-    block.callback(_leave, _outer_target.set(target))
-    return block
-
-
-@guarded(fallback=None)
-def _leave(token: contextvars.Token[Any]) -> None:
-    # A coroutine that nobody waits for any more may be closed in the context of someone else.
-    with contextlib.suppress(ValueError):
-        _outer_target.reset(token)
+    return holding(_outer_target, target)
 
 
 class MethodPatcher(FunctionWrapperPatcher):
@@ -230,7 +222,7 @@ def _called_from(function: Callable[..., Any], target: Any) -> Callable[..., Any
         try:
             return await result
         finally:
-            _leave(token)
+            reset(_outer_target, token)
 
     return call
 

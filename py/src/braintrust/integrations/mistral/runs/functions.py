@@ -9,6 +9,7 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
+from ..contexts import reset
 from ..errors import tool_error_text
 from ..faults import guarded, report_fault
 from ..operations import Child, Outcome, Request
@@ -35,10 +36,7 @@ def inside(span: CallSpan, run: RunState | None) -> contextlib.AbstractContextMa
 
 @guarded(fallback=None)
 def _leave(span: CallSpan, token: contextvars.Token[RunState | None]) -> None:
-    # A coroutine that nobody waits for any more is closed wherever the garbage collector runs: that is the context
-    # of someone else, where nothing was set.
-    with contextlib.suppress(ValueError):
-        current_run.reset(token)
+    if reset(current_run, token):
         span.unset_current()
 
 

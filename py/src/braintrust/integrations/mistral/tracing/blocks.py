@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ..contexts import reset
 from ..faults import guarded
 from ..operations import Operation
 from ..patching import Wrapper
@@ -54,7 +55,5 @@ def _inside(traced_call: TracedCall, silent: bool) -> contextlib.AbstractContext
 
 @guarded(fallback=None)
 def _leave(traced_call: TracedCall, token: Any) -> None:
-    # A coroutine that nobody waits for any more is closed in the context of someone else, where nothing was set.
-    with contextlib.suppress(ValueError):
-        silenced.reset(token)
+    if reset(silenced, token):
         traced_call.span.unset_current()

@@ -12,6 +12,7 @@ from typing import Any
 
 from braintrust.logger import Experiment, Logger
 
+from ..contexts import holding
 from ..faults import guarded
 from ..settings import settings
 
@@ -42,13 +43,4 @@ def leaving_out() -> contextlib.AbstractContextManager[object]:
     """
     if settings().sample_rate is None:
         return contextlib.nullcontext()
-    block = contextlib.ExitStack()
-    block.callback(_leave, _left_out.set(True))
-    return block
-
-
-@guarded(fallback=None)
-def _leave(token: contextvars.Token[bool]) -> None:
-    # A coroutine that nobody waits for any more may be closed in the context of someone else.
-    with contextlib.suppress(ValueError):
-        _left_out.reset(token)
+    return holding(_left_out, True)
