@@ -29,7 +29,7 @@ FUNCTIONS = functions()
 ONCE = frozenset(
     {
         "bounded.BoundedMap.__init__",
-        "patchers.Resource.all_wrappers",
+        "patchers.Resource.methods",
         "patchers.Resource.name",
         "patchers._method_patchers",
         "patchers._patchers_of",

@@ -30,7 +30,7 @@ from endurance.replay import Replay
 OPERATIONS: dict[str, Operation] = {
     f"{resource.path}.{method}": operation
     for resource in patchers.RESOURCES
-    for method, operation in resource.operations.items()
+    for method, operation in resource.methods.operations.items()
 }
 STREAMED = {path: operation for path, operation in OPERATIONS.items() if operation.accumulator is not None}
 

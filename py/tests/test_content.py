@@ -121,7 +121,7 @@ def known_names() -> set[str]:
     return {
         operation.span_name
         for resource in RESOURCES
-        for name, operation in resource.operations.items()
+        for name, operation in resource.methods.operations.items()
         if has(f"{resource.path}.{name}")
     }
 

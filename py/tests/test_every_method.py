@@ -82,7 +82,9 @@ def test_the_readme_has_what_is_traced_and_nothing_else() -> None:
     # Through `stream`, and `connect`.
     traced = {"chat.parse_stream", "audio.realtime.transcribe_stream", "audio.realtime_speech.speak_stream"}
     for resource in RESOURCES:
-        traced |= {f"{resource.path}.{method}" for method in [*resource.operations, *resource.wrappers]}
+        traced |= {
+            f"{resource.path}.{method}" for method in [*resource.methods.operations, *resource.methods.wrappers]
+        }
     # The requests in an uploaded file are known, and no span is made of it.
     traced -= {"files.upload", "files.upload_async"}
     wanted = {name for name in traced if not (name.endswith("_async") and name.removesuffix("_async") in traced)}

@@ -17,6 +17,7 @@ from braintrust.integrations.base import CompositeFunctionWrapperPatcher, Functi
 from braintrust.integrations.mistral import patchers as patchers_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS, RESOURCES, wrap_mistral
+from braintrust.integrations.mistral.traced_methods import TRACED_METHODS
 from braintrust.integrations.mistral.providers import MISTRAL
 
 from tests.conftest import Conversations, LoggedSpans, MakeClient, Mistral
@@ -84,7 +85,7 @@ TABLE = {
     for patcher in SUB_PATCHERS
 }
 (CONVERSATIONS,) = (
-    [method for method, _ in resource.all_wrappers()]
+    [method for method, _ in resource.methods.all_wrappers()]
     for resource in RESOURCES
     if resource.path == "beta.conversations"
 )
@@ -119,14 +120,18 @@ def test_the_table_expands_into_these_patchers() -> None:
     assert not ROWS - TABLE
 
 
+def test_each_resource_has_its_methods() -> None:
+    assert [resource.path for resource in RESOURCES] == [*TRACED_METHODS]
+
+
 def test_a_method_is_patched_wherever_its_class_may_be() -> None:
     # The clients for the clouds have what is a call.
     wanted = {
         (place.module, f"{place.class_name}.{method}")
         for resource in RESOURCES
-        for method, _ in resource.all_wrappers()
+        for method, _ in resource.methods.all_wrappers()
         for place in resource.places
-        if place.provider is MISTRAL or method not in resource.wrappers
+        if place.provider is MISTRAL or method not in resource.methods.wrappers
     }
     found = [(row.module, row.path) for row in TABLE]
     assert sorted(found) == sorted(set(found))
@@ -193,9 +198,9 @@ def test_every_resource_hangs_where_its_row_says(make_client: MakeClient) -> Non
         target = operator.attrgetter(resource.path)(client)
         assert (type(target).__module__, type(target).__name__) in {place[2:] for place in resource.places}
         # A version may lack some, each with its twin.
-        methods = [method for method in resource.operations if hasattr(target, method)]
-        assert methods or not resource.operations
-        assert methods == [method for method in resource.operations if hasattr(target, f"{method}_async")]
+        methods = [method for method in resource.methods.operations if hasattr(target, method)]
+        assert methods or not resource.methods.operations
+        assert methods == [method for method in resource.methods.operations if hasattr(target, f"{method}_async")]
 
 
 def test_the_integration_is_what_auto_instrument_expects() -> None:

@@ -299,9 +299,9 @@ def _place_of_key() -> str:
 
 
 def _llm_spans() -> Finding:
-    tracing = importlib.import_module(f"{INTEGRATION}.tracing.calls")
-    name: str = tracing.LLM_SPANS
-    if tracing.llm_spans_enabled(None):
+    llm_spans = importlib.import_module(f"{INTEGRATION}.llm_spans")
+    name: str = llm_spans.LLM_SPANS
+    if llm_spans.llm_spans_enabled(None):
         return Finding("llm spans", "ok", f"on by {name}")
     value = os.environ.get(name, "")
     if value.lower() in ("", "0", "false"):

@@ -150,7 +150,7 @@ OPERATIONS: dict[str, str | None] = {
 
 
 def test_each_traced_method_is_an_operation_as_far_as_opentelemetry_knows_it() -> None:
-    operations = [each for resource in RESOURCES for each in resource.operations.values()]
+    operations = [each for resource in RESOURCES for each in resource.methods.operations.values()]
     found = {each.span_name: operation_of(each.span_name, each.span_type) for each in operations}
     wanted = {f"mistral.{name}": operation for name, operation in OPERATIONS.items()}
     assert not (found.items() ^ wanted.items())

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from braintrust.integrations.mistral.llm_spans import LLM_SPANS
 from braintrust.integrations.mistral.patchers import wrap_mistral
 from braintrust.integrations.mistral.payloads import without_none
-from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
 
 from braintrust_mistral.local import LocalMistral
 from tests.conftest import LoggedSpans, Mistral

@@ -12,9 +12,9 @@ from typing import Any
 import braintrust
 import pytest
 from braintrust.integrations.mistral import GenAIAttributes
+from braintrust.integrations.mistral.llm_spans import LLM_SPANS
 from braintrust.integrations.mistral.resources.conversation_stream import ConversationAccumulator
 from braintrust.integrations.mistral.tracing import handover
-from braintrust.integrations.mistral.tracing.calls import LLM_SPANS
 from braintrust.integrations.mistral.tracing.progress import PROGRESS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

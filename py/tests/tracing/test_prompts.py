@@ -45,7 +45,7 @@ def methods() -> Iterator[str]:
             target = operator.attrgetter(resource.path)(client)
         except AttributeError:
             continue
-        for method in resource.operations:
+        for method in resource.methods.operations:
             if hasattr(target, method):
                 yield f"{resource.path}.{method}"
 

@@ -1,36 +1,21 @@
-"""The table of traced resources, turned into the SDK's patchers."""
+"""The table of the client's resources, turned into the SDK's patchers."""
 
 import functools
 import logging
 import types
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from braintrust.integrations.versioning import detect_module_version, version_satisfies
 
 from .faults import guarded
-from .operations import Operation
+from .llm_spans import llm_spans_decided_for, set_llm_spans
 from .patching import MethodPatcher, MethodPatchers, ResourcePatcher, Wrapper, traced_class
 from .providers import AZURE, MISTRAL, VERTEX, Provider, is_sdk_class
-from .resources import (
-    agents,
-    audio,
-    batch,
-    classifiers,
-    completions,
-    conversations,
-    embeddings,
-    ocr,
-    realtime,
-    responses,
-    retrieval,
-    voice_agents,
-    workflows,
-)
-from .runs import runs
-from .tracing import blocks, downloads, mcp_sessions, parsing, sessions
-from .tracing.calls import llm_spans_decided_for, set_llm_spans, traced, traced_async
+
+
+if TYPE_CHECKING:
+    from .traced_methods import TracedMethods
 
 
 Client = TypeVar("Client")
@@ -84,136 +69,76 @@ class Resource(NamedTuple):
     Attributes:
         path: where it hangs on a client; with "mistral" in front, also the name of its patcher.
         places: all places where its class may live, the newest SDK's first; an SDK has one of each provider's.
-        operations: its traced methods by name. Each has an async twin, its name followed by `_async`.
-        wrappers: those of its other methods, by name, which only the client of Mistral's own API has.
     """
 
     path: str
     places: tuple[Place, ...]
-    operations: Mapping[str, Operation]
-    wrappers: Mapping[str, Wrapper] = MappingProxyType({})
 
     @property
     def name(self) -> str:
         """The name of its class in the newest SDK."""
         return self.places[0].class_name
 
-    def is_at(self, target: Any) -> bool:
-        """Tell whether an object has any of the traced methods."""
-        names = (*self.operations, *(f"{method}_async" for method in self.operations), *self.wrappers)
-        return any(hasattr(target, name) for name in names)
+    @property
+    def methods(self) -> "TracedMethods":
+        """Its traced methods, with all that tracing needs, which is imported when an application uses a resource."""
+        from .traced_methods import TRACED_METHODS
 
-    def all_wrappers(self) -> Iterator[tuple[str, Wrapper]]:
-        """Yield each traced method with its wrapper."""
-        for method, operation in self.operations.items():
-            yield method, traced(operation)
-            yield f"{method}_async", traced_async(operation)
-        yield from self.wrappers.items()
+        return TRACED_METHODS[self.path]
 
 
 RESOURCES = (
-    Resource(
-        "chat",
-        on(MISTRAL, AZURE, VERTEX, module="chat", class_name="Chat"),
-        completions.CHAT,
-        parsing.WRAPPERS,
-    ),
-    Resource("agents", on(MISTRAL, module="agents", class_name="Agents"), completions.AGENTS),
-    Resource("fim", on(MISTRAL, VERTEX, module="fim", class_name="Fim"), completions.FIM),
-    Resource("embeddings", on(MISTRAL, module="embeddings", class_name="Embeddings"), embeddings.OPERATIONS),
-    Resource("ocr", on(MISTRAL, AZURE, module="ocr", class_name="Ocr"), ocr.OPERATIONS),
-    Resource(
-        "audio.transcriptions",
-        on(MISTRAL, module="transcriptions", class_name="Transcriptions"),
-        audio.TRANSCRIPTIONS,
-    ),
-    Resource("audio.speech", on(MISTRAL, module="speech", class_name="Speech"), audio.SPEECH),
-    Resource("classifiers", on(MISTRAL, module="classifiers", class_name="Classifiers"), classifiers.OPERATIONS),
-    Resource("responses", on(MISTRAL, module="responses", class_name="Responses"), responses.OPERATIONS),
-    Resource(
-        "beta.conversations",
-        on(MISTRAL, module="conversations", class_name="Conversations"),
-        conversations.OPERATIONS,
-        runs.WRAPPERS,
-    ),
+    Resource("chat", on(MISTRAL, AZURE, VERTEX, module="chat", class_name="Chat")),
+    Resource("agents", on(MISTRAL, module="agents", class_name="Agents")),
+    Resource("fim", on(MISTRAL, VERTEX, module="fim", class_name="Fim")),
+    Resource("embeddings", on(MISTRAL, module="embeddings", class_name="Embeddings")),
+    Resource("ocr", on(MISTRAL, AZURE, module="ocr", class_name="Ocr")),
+    Resource("audio.transcriptions", on(MISTRAL, module="transcriptions", class_name="Transcriptions")),
+    Resource("audio.speech", on(MISTRAL, module="speech", class_name="Speech")),
+    Resource("classifiers", on(MISTRAL, module="classifiers", class_name="Classifiers")),
+    Resource("responses", on(MISTRAL, module="responses", class_name="Responses")),
+    Resource("beta.conversations", on(MISTRAL, module="conversations", class_name="Conversations")),
     Resource(
         "beta.agents",
         on(MISTRAL, module="beta_agents", class_name="BetaAgents", v1="mistral_agents.MistralAgents"),
-        agents.OPERATIONS,
     ),
-    Resource(
-        "beta.connectors",
-        on(MISTRAL, module="connectors", class_name="Connectors"),
-        retrieval.CONNECTORS,
-        {"mcp_client": mcp_sessions.traced_sessions(retrieval.session_tool)},
-    ),
+    Resource("beta.connectors", on(MISTRAL, module="connectors", class_name="Connectors")),
     Resource(
         "beta.context.search_indexes",
         on(MISTRAL, module="context_search_indexes", class_name="ContextSearchIndexes"),
-        retrieval.SEARCH_INDEXES,
     ),
-    Resource(
-        "beta.rag.managed_indexes",
-        on(MISTRAL, module="managed_indexes", class_name="ManagedIndexes"),
-        retrieval.MANAGED_INDEXES,
-    ),
-    Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents"), retrieval.DOCUMENTS),
-    Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows"), workflows.OPERATIONS),
+    Resource("beta.rag.managed_indexes", on(MISTRAL, module="managed_indexes", class_name="ManagedIndexes")),
+    Resource("beta.libraries.documents", on(MISTRAL, module="documents", class_name="Documents")),
+    Resource("workflows", on(MISTRAL, module="workflows", class_name="Workflows")),
     Resource(
         "batch.jobs",
         (
             *on(MISTRAL, module="jobs", class_name="Jobs", v1="mistral_jobs.MistralJobs"),
             Place(MISTRAL, "early_v2", "mistralai.client.batch_jobs", "BatchJobs"),
         ),
-        batch.OPERATIONS,
     ),
-    Resource(
-        "files",
-        on(MISTRAL, module="files", class_name="Files"),
-        {},
-        {**downloads.wrappers(batch.results_in), **downloads.upload_wrappers(batch.remember_upload)},
-    ),
-    Resource(
-        "extra.batch",
-        (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),),
-        {},
-        {
-            "run": blocks.traced_around(lambda _: batch.RUN),
-            "wait": blocks.traced_around(lambda _: batch.WAIT, silent=True),
-        },
-    ),
+    Resource("files", on(MISTRAL, module="files", class_name="Files")),
+    Resource("extra.batch", (Place(MISTRAL, "v2", "mistralai.extra.batch.client", "BatchClient"),)),
     Resource(
         "audio.realtime",
         (Place(MISTRAL, "v2", "mistralai.extra.realtime.transcription", "RealtimeTranscription"),),
-        {},
-        {"connect": sessions.traced_connect(realtime.TranscriptionSession)},
     ),
-    Resource(
-        "audio.realtime_speech",
-        (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),),
-        {},
-        {"connect": sessions.traced_connect(realtime.SpeechSession)},
-    ),
-    Resource(
-        "extra.voice_agents",
-        (Place(MISTRAL, "v2", "mistralai.extra.voice_agents.tools", "FunctionHandler"),),
-        {},
-        {"invoke": blocks.traced_around(voice_agents.function_operation)},
-    ),
+    Resource("audio.realtime_speech", (Place(MISTRAL, "v2", "mistralai.extra.realtime.speech", "RealtimeSpeech"),)),
+    Resource("extra.voice_agents", (Place(MISTRAL, "v2", "mistralai.extra.voice_agents.tools", "FunctionHandler"),)),
 )
-"""Every traced resource. A further one is a further row."""
+"""Every traced resource. A further one is a further row here, and one in `traced_methods.TRACED_METHODS`."""
 
 
 def _method_patchers(resource: Resource) -> Iterator[type[MethodPatcher]]:
     """Yield the patchers of a resource's methods, for all places where its class may live."""
-    for method, wrapper in resource.all_wrappers():
+    for method, wrapper in resource.methods.all_wrappers():
         yield from _patchers_of(resource, method, wrapper)
 
 
 def _patchers_of(resource: Resource, method: str, wrapper: Wrapper) -> Iterator[type[MethodPatcher]]:
     superseded_by: dict[Provider, type[MethodPatcher]] = {}
     for place in resource.places:
-        if place.provider is not MISTRAL and method in resource.wrappers:
+        if place.provider is not MISTRAL and method in resource.methods.wrappers:
             continue
         cloud = "" if place.provider is MISTRAL else place.provider.name
         superior = superseded_by.get(place.provider)
@@ -305,7 +230,7 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
                 _trace_property(target, part, patcher)
                 target = None
             target = getattr(target, part, None)
-        if resource.is_at(target):
+        if any(hasattr(target, method) for method, _ in resource.methods.all_wrappers()):
             found = True
             _trace_resource(target, patcher, llm_spans)
     return found

@@ -120,8 +120,10 @@ class MethodPatchers:
     def __get__(self, _: object, owner: type[Any]) -> tuple[type[MethodPatcher], ...]:
         """Return the patchers, always the same."""
         if self._made is None:
+            # What makes them imports modules, for which another thread may have to wait for the lock.
+            made = tuple(self._make())
             with MethodPatcher.lock:
-                self._made = self._made or tuple(self._make())
+                self._made = self._made or made
         return self._made
 
 

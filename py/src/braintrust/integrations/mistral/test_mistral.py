@@ -2059,7 +2059,9 @@ def test_every_traced_method_is_tested(resource: Resource) -> None:
     if not here:
         pytest.skip(f"mistralai {MISTRALAI} has no {resource.path}")
     target = getattr(importlib.import_module(here[0].module), here[0].class_name)
-    methods = [name for method in resource.operations for name in (method, f"{method}_async") if hasattr(target, name)]
+    methods = [
+        name for method in resource.methods.operations for name in (method, f"{method}_async") if hasattr(target, name)
+    ]
     surface = resource.path.removeprefix("beta.").replace(".", "_")
     if is_recorded_elsewhere(surface):
         pytest.skip(f"{resource.path} was recorded with other versions of mistralai than {MISTRALAI}")

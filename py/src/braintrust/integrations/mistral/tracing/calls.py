@@ -1,10 +1,10 @@
 """The traced call, sync and async."""
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from ..faults import guarded
+from ..llm_spans import llm_spans_enabled
 from ..operations import Accumulator, LiveAccumulator, Operation, Outcome, Readers, Request
 from ..patching import Wrapper, as_one_call, is_traced_outside
 from ..payloads import Loggable
@@ -16,12 +16,6 @@ from .run_state import current_run
 from .sampling import leaving_out
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle, traced_stream
-
-
-LLM_SPANS = "BRAINTRUST_MISTRAL_LLM_SPANS"
-"""The environment variable that turns on the spans of model calls inside conversations."""
-
-_LLM_SPANS_ENABLED = "__braintrust_llm_spans__"
 
 
 def traced(operation: Operation) -> Wrapper:
@@ -74,22 +68,6 @@ def traced_async(operation: Operation) -> Wrapper:
         return result if traced_result is None else traced_result
 
     return call
-
-
-def set_llm_spans(resource: Any, enabled: bool) -> None:
-    """Decide for the calls of one resource of a client, or of those it will make, whether they show model calls."""
-    resource.__dict__[_LLM_SPANS_ENABLED] = enabled
-
-
-def llm_spans_decided_for(resource: Any) -> bool | None:
-    """Return what was decided for a resource of a client, or for a client."""
-    return getattr(resource, "__dict__", {}).get(_LLM_SPANS_ENABLED)
-
-
-def llm_spans_enabled(resource: Any) -> bool:
-    """Tell whether the calls of a resource show the model calls inside: as decided for it, else for the process."""
-    decided = llm_spans_decided_for(resource)
-    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if decided is None else decided
 
 
 class TracedCall:
