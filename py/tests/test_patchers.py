@@ -17,8 +17,8 @@ from braintrust.integrations.base import CompositeFunctionWrapperPatcher, Functi
 from braintrust.integrations.mistral import patchers as patchers_module
 from braintrust.integrations.mistral.integration import MistralIntegration
 from braintrust.integrations.mistral.patchers import PATCHERS, RESOURCES, wrap_mistral
-from braintrust.integrations.mistral.traced_methods import TRACED_METHODS
 from braintrust.integrations.mistral.providers import MISTRAL
+from braintrust.integrations.mistral.traced_methods import TRACED_METHODS
 
 from tests.conftest import Conversations, LoggedSpans, MakeClient, Mistral
 from tests.helpers.wire import answer

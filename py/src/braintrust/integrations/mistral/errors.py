@@ -32,12 +32,23 @@ _QUOTED = (
     ("invalid literal for int", r"(invalid literal for int\(\) with base \d+: ).*"),
     ("Invalid port: ", r"(Invalid port: ).*"),
 )
-_ASSIGNED = (
-    r"(?i)((?:authorization|api_?key|passw(?:or)?d|secret|token)[\"']?\s{0,5}[=:]\s{0,5}[bru]?([\"']))"
-    r"[^\"'\n]+(?=\2)"
+# What looks like a secret, and what to write there; in small letters, each such text has one of the words in front.
+_SECRETS = (
+    (
+        ("authorization", "bearer", "basic"),
+        r"(?i)(\bauthorization: {0,10}(?:[a-z]{1,10} {1,10})?|\b(?:bearer|basic)\s{1,10}(?=\S{4}))[^\s\"',;)}\]]+",
+        rf"\1{REDACTED}",
+    ),
+    (
+        ("authorization", "apikey", "api_key", "passw", "secret", "token"),
+        (
+            r"(?i)((?:authorization|api_?key|passw(?:or)?d|secret|token)[\"']?\s{0,5}[=:]\s{0,5}[bru]?([\"']))"
+            r"[^\"'\n]+(?=\2)"
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (("@",), r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@", rf"\1{REDACTED}@"),
 )
-_BEARER = r"(?i)(\bauthorization: {0,10}(?:[a-z]{1,10} {1,10})?|\b(?:bearer|basic)\s{1,10}(?=\S{4}))[^\s\"',;)}\]]+"
-_PASSWORD = r"(?<=[:/\"'\s])([\w.+-]{1,100}:)[^\s/@\"']{1,200}@"
 # Where a traceback begins that no message repeats; the name of an exception below its lines, or in front where there
 # are none or the message is left out; the end of an error that the API reported.
 _TRACEBACK = r"(?:^|\n\n)(  \+ Exception Group )?Traceback \(most recent call last\):\n"
@@ -99,9 +110,11 @@ def safe_error_text(text: str) -> str:
             text = _without_quotes(text, compiled(quoted))
     text = redact(_without_inputs(text), keys=True)
     text = _shortened(text, 4 * MAX_LENGTH)
-    for secret in (_BEARER, _ASSIGNED):
-        text = compiled(secret).sub(rf"\1{REDACTED}", text)
-    return _shortened(compiled(_PASSWORD).sub(rf"\1{REDACTED}@", text))
+    small = text.casefold()
+    for words, secret, replacement in _SECRETS:
+        if any(word in small for word in words):
+            text = compiled(secret).sub(replacement, text)
+    return _shortened(text)
 
 
 def _without_quotes(text: str, quoted: re.Pattern[str]) -> str:
