@@ -53,7 +53,8 @@ ONCE = frozenset(
         "resources.reading.with_stream",
         "resources.retrieval._search_reader",
         "resources.retrieval._searches",
-        "tracing.blocks.traced_around",
+        "tracing.around.around",
+        "tracing.around.around_async",
         "tracing.calls.traced",
         "tracing.calls.traced_async",
         "tracing.downloads.upload_wrappers",
@@ -63,7 +64,8 @@ ONCE = frozenset(
         "tracing.sessions.traced_connect",
     }
 )
-"""What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show.
+"""What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show, and what
+fails when an application uses a resource leaves that untraced.
 
 Patching runs with the first client-side run, too, and what renews a lock or begins anew in a forked child.
 """
@@ -80,6 +82,9 @@ NOT_TRACING = frozenset(
         "resources.realtime._Session._audio_format",
         "resources.realtime._Session.sent",
         "runs.runs._SteppedStream._step",
+        "tracing.around.OngoingCall.failed",
+        "tracing.around.OngoingCall.inside",
+        "tracing.around.OngoingCall.returned",
         "tracing.downloads.Results.request",
         "tracing.arriving.Reader.add",
         "tracing.arriving.Reader.finish",
@@ -209,13 +214,14 @@ ENDS = frozenset(
         "tracing.spans._time_of_day",
         "tracing.streams.StreamLifecycle.end",
         "tracing.downloads._Download.failed",
-        "tracing.downloads._Download.follow",
+        "tracing.downloads._Download.returned",
         "tracing.sessions._Opening.failed",
-        "tracing.sessions._Opening.follow",
+        "tracing.sessions._Opening.returned",
         "tracing.sessions._SessionLifecycle.end",
         "tracing.calls.TracedCall.failed",
         "tracing.calls.TracedCall.returned",
-        "runs.runs.Run.close",
+        "runs.runs.Run.failed",
+        "runs.runs.Run.returned",
         "runs.functions._Execution.failed",
         "runs.functions._Execution.returned",
         "tracing.handover.end_open",

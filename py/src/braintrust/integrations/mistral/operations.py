@@ -4,6 +4,7 @@ Modules that understand payloads build these values and know no spans; those of 
 spans and know no payloads.
 """
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -186,6 +187,14 @@ class Readers(NamedTuple):
     is_following: bool = False
 
 
+class CallsInside(enum.Enum):
+    """What becomes of the calls of traced methods that a method itself makes."""
+
+    NONE = "it makes none"
+    BELOW = "their spans stand below its own"
+    SILENT = "they have no spans, as its own says all that there is to say"
+
+
 class Operation(NamedTuple):
     """What differs between one traced method and another.
 
@@ -198,7 +207,7 @@ class Operation(NamedTuple):
         with_llm_spans: makes what reads the response to a request where the model calls inside are to be shown as
             well, when the request is made.
         live: reads the children that are over of a stream that is open.
-        calls_others: whether the method calls others of its resource, which are traced by themselves but not then.
+        calls_inside: what becomes of the calls of traced methods that the method itself makes.
     """
 
     span_name: str
@@ -208,4 +217,4 @@ class Operation(NamedTuple):
     accumulator: Callable[[], Accumulator] | None = None
     with_llm_spans: Callable[[Request], Readers] | None = None
     live: LiveReader | None = None
-    calls_others: bool = False
+    calls_inside: CallsInside = CallsInside.NONE

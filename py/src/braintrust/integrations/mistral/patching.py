@@ -1,6 +1,5 @@
 """Patching a method of the SDK's: of a class for everyone, or of one object without touching its class."""
 
-import contextlib
 import contextvars
 import functools
 import inspect
@@ -15,7 +14,7 @@ import wrapt
 from braintrust.integrations.base import CompositeFunctionWrapperPatcher, FunctionWrapperPatcher
 from wrapt import register_post_import_hook, wrap_function_wrapper
 
-from .contexts import holding, reset
+from .contexts import reset
 from .faults import guarded
 from .providers import sdk_class
 
@@ -38,12 +37,6 @@ _outer_target: contextvars.ContextVar[Any] = contextvars.ContextVar("outer_targe
 def is_traced_outside(instance: Any) -> bool:
     """Tell whether a call is made by a function that was set on the object itself, and is traced as that one's."""
     return instance is not None and _outer_target.get() is instance
-
-
-@guarded(fallback=contextlib.nullcontext())
-def as_one_call(target: Any) -> contextlib.AbstractContextManager[object]:
-    """Have what a method of an object calls of its other methods traced as its own, until what is returned is left."""
-    return holding(_outer_target, target)
 
 
 class MethodPatcher(FunctionWrapperPatcher):

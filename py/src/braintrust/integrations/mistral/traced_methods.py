@@ -25,7 +25,7 @@ from .resources import (
     workflows,
 )
 from .runs import runs
-from .tracing import blocks, downloads, mcp_sessions, parsing, sessions
+from .tracing import downloads, mcp_sessions, parsing, sessions
 from .tracing.calls import traced, traced_async
 
 
@@ -71,14 +71,9 @@ TRACED_METHODS: Mapping[str, TracedMethods] = {
     "files": TracedMethods(
         wrappers={**downloads.wrappers(batch.results_in), **downloads.upload_wrappers(batch.remember_upload)}
     ),
-    "extra.batch": TracedMethods(
-        wrappers={
-            "run": blocks.traced_around(lambda _: batch.RUN),
-            "wait": blocks.traced_around(lambda _: batch.WAIT, silent=True),
-        }
-    ),
+    "extra.batch": TracedMethods(wrappers={"run": traced_async(batch.RUN), "wait": traced_async(batch.WAIT)}),
     "audio.realtime": TracedMethods(wrappers={"connect": sessions.traced_connect(realtime.TranscriptionSession)}),
     "audio.realtime_speech": TracedMethods(wrappers={"connect": sessions.traced_connect(realtime.SpeechSession)}),
-    "extra.voice_agents": TracedMethods(wrappers={"invoke": blocks.traced_around(voice_agents.function_operation)}),
+    "extra.voice_agents": TracedMethods(wrappers={"invoke": traced_async(voice_agents.function_operation)}),
 }
 """The traced methods of each resource of `patchers.RESOURCES`, by its path."""

@@ -14,7 +14,7 @@ from braintrust.span_types import SpanTypeAttribute
 
 from ..bounded import BoundedMap
 from ..faults import guarded
-from ..operations import Child, Operation, Outcome, Request
+from ..operations import CallsInside, Child, Operation, Outcome, Request
 from ..payloads import Loggable, given_fields, is_given, to_loggable, without_none
 from .batch_results import MOST_REQUESTS_SHOWN, BatchResults, Job, first_requests, request_lines
 from .reading import readable_bytes, request_metadata
@@ -162,8 +162,8 @@ OPERATIONS = {
 }
 """The traced methods of `client.batch.jobs`."""
 
-RUN = Operation("mistral.batch.run", SpanTypeAttribute.TASK, read_run, read_handle)
+RUN = Operation("mistral.batch.run", SpanTypeAttribute.TASK, read_run, read_handle, calls_inside=CallsInside.BELOW)
 """`run` of the SDK's `BatchClient`: creates a job, waits for it, and reads its results."""
 
-WAIT = Operation("mistral.batch.wait", SpanTypeAttribute.TASK, read_wait, read_handle)
+WAIT = Operation("mistral.batch.wait", SpanTypeAttribute.TASK, read_wait, read_handle, calls_inside=CallsInside.SILENT)
 """`wait` of the SDK's `BatchClient`: asks for a job until it is over."""

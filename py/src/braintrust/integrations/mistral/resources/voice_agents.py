@@ -5,7 +5,7 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..operations import Operation, Outcome, Request
+from ..operations import CallsInside, Operation, Outcome, Request
 from ..payloads import Loggable, parse_arguments, to_loggable
 
 
@@ -16,7 +16,13 @@ def function_operation(handler: Any) -> Operation:
     def read_request(arguments: Mapping[str, Any]) -> Request:
         return Request(parse_arguments(to_loggable(arguments.get("raw_arguments"))), metadata)
 
-    return Operation(f"tool: {handler.name}", SpanTypeAttribute.TOOL, read_request, _read_response)
+    return Operation(
+        f"tool: {handler.name}",
+        SpanTypeAttribute.TOOL,
+        read_request,
+        _read_response,
+        calls_inside=CallsInside.BELOW,
+    )
 
 
 def _read_response(result: Any, _: Request) -> Outcome:

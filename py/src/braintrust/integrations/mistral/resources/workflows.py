@@ -10,7 +10,7 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..operations import Operation, Outcome, Request
+from ..operations import CallsInside, Operation, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
 from .reading import from_loggable, request_reader
 
@@ -47,7 +47,7 @@ OPERATIONS = {
         SpanTypeAttribute.TASK,
         _READ_INPUT,
         read_result,
-        calls_others=True,
+        calls_inside=CallsInside.SILENT,
     ),
 }
 """The traced methods of `client.workflows`."""

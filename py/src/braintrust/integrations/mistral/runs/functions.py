@@ -1,6 +1,5 @@
 """The functions that a client-side run executes: a live span around each, whatever it is a function of."""
 
-import contextlib
 import contextvars
 import dataclasses
 import functools
@@ -9,7 +8,6 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..contexts import reset
 from ..errors import tool_error_text
 from ..faults import guarded, report_fault
 from ..operations import Child, Outcome, Request
@@ -23,21 +21,6 @@ from ..tracing.spans import CallSpan
 _FAILURE = "Error while executing "
 
 _current_execution: "contextvars.ContextVar[_Execution | None]" = contextvars.ContextVar("execution", default=None)
-
-
-@guarded(fallback=contextlib.nullcontext())
-def inside(span: CallSpan, run: RunState | None) -> contextlib.AbstractContextManager[object]:
-    """Make this the current span, and requests those of this run, if any, until what is returned is left."""
-    block = contextlib.ExitStack()
-    block.callback(_leave, span, current_run.set(run))
-    span.set_current()
-    return block
-
-
-@guarded(fallback=None)
-def _leave(span: CallSpan, token: contextvars.Token[RunState | None]) -> None:
-    if reset(current_run, token):
-        span.unset_current()
 
 
 def function_child(call: Any, tool_type: str = "function") -> Child:
@@ -173,7 +156,7 @@ async def _trace_function(
     if execution is None:
         return await wrapped(*args, **kwargs)
     try:
-        with inside(execution.span, None):
+        with execution.span.as_current(current_run, None):
             entry = await wrapped(**execution.arguments)
     except BaseException as error:
         execution.failed(error)

@@ -1,5 +1,7 @@
 """Client-side runs as one trace: the run's span, the requests below it, and the functions it executes, live."""
 
+import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -15,11 +17,12 @@ from ..resources.reading import request_metadata, with_agent_name, with_learned_
 from ..resources.shapes import shape_entries
 from ..settings import settings
 from ..tracing.arguments import own_arguments, pop_prompt
-from ..tracing.run_state import RunState
+from ..tracing.around import around_async
+from ..tracing.run_state import RunState, current_run
 from ..tracing.sampling import leaving_out
 from ..tracing.spans import CallSpan, is_tracing
 from ..tracing.streams import StreamLifecycle
-from .functions import FunctionsPatcher, function_child, inside
+from .functions import FunctionsPatcher, function_child
 
 
 _APPROVALS = {"DeferredToolCallConfirmation": "approved", "DeferredToolCallRejection": "denied"}
@@ -89,14 +92,13 @@ class Run:
     def begin(
         cls,
         name: str,
-        resource: Any,
         method: Callable[..., Any],
+        resource: Any,
         positional: Sequence[Any],
-        named: Mapping[str, Any],
-        *,
-        prompt: Loggable,
+        named: dict[str, Any],
     ) -> "Run | None":
         """Open the span of a run, or return `None` where nobody would see it, or another span is that run's."""
+        prompt = pop_prompt(named)
         if is_traced_outside(resource) or not is_tracing():
             return None
         FunctionsPatcher.patch_once()
@@ -105,18 +107,27 @@ class Run:
         run.add_decisions(arguments)
         return run
 
-    @guarded(fallback=None)
-    def close(self, error: BaseException | None = None) -> None:
-        """End the span with what came of the run, and with what the caller saw if that is an exception."""
-        self.span.close(self.outcome, error=error)
-
-    def outcome(self) -> Outcome:
-        """Return what came of the run so far."""
-        return read_response(self.state.response(), self.request)
+    def inside(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which requests and functions are the run's."""
+        return self.span.as_current(current_run, self.state)
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
-        """Know how the run ended; one that asks for confirmations goes on as another run."""
+        """End the span with what came of the run, and with what the caller is about to see."""
+        self.defer_calls(error)
+        self.span.close(self._outcome, error=error)
+
+    @guarded(fallback=None)
+    def returned(self, result: Any) -> Any:
+        """End the span with what came of the run, which the caller gets as it is."""
+        self.span.close(self._outcome)
+
+    def _outcome(self) -> Outcome:
+        return read_response(self.state.response(), self.request)
+
+    @guarded(fallback=None)
+    def defer_calls(self, error: BaseException) -> None:
+        """Know which function calls a run that ended so asks to confirm: it goes on as another run."""
         for call in getattr(error, "deferred_calls", ()):
             key = ToolCallKey(str(error.conversation_id), call.tool_call_id)  # type: ignore[attr-defined]
             child = function_child(call.function_call)
@@ -144,6 +155,44 @@ class Run:
                 child = deferred or (unknown if call is None else function_child(call))
                 metadata = {**child.metadata, "tool_approval": approval}
                 self.span.log_child(child._replace(output=getattr(response, "message", None), metadata=metadata))
+
+
+class _StreamedRun(Run):
+    """One whose events the caller asks for."""
+
+    @guarded(fallback=None)
+    def returned(self, result: Any) -> "RunStream":
+        """Return the stream that the caller gets, with which the run ends."""
+        try:
+            return RunStream(result, self)
+        except Exception:
+            # Nobody sees when it ends.
+            self.span.close(self._outcome)
+            raise
+
+
+class _LeftOutRun:
+    """A streamed run that is left out of what is sampled, and so is all that it does."""
+
+    def inside(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which what is called is left out as well."""
+        return leaving_out()
+
+    def failed(self, _: BaseException) -> None:
+        """Do nothing: there is no span."""
+
+    @guarded(fallback=None)
+    def returned(self, stream: Any) -> "_LeftOutStream":
+        """Return the stream that the caller gets."""
+        return _LeftOutStream(stream)
+
+
+@guarded(fallback=None)
+def _begin_streamed_run(*call: Any) -> "Run | _LeftOutRun | None":
+    run = _StreamedRun.begin("run_stream", *call)
+    if run is None and settings().sample_rate is not None and is_tracing(may_leave_out=False):
+        return _LeftOutRun()
+    return run
 
 
 class _SteppedStream(ObjectProxy):
@@ -198,68 +247,15 @@ class RunStream(_SteppedStream):
             # Refused, as another task waits for the step before; that one goes on.
             return await step
         try:
-            with inside(self._self_run.span, self._self_run.state):
+            with self._self_run.inside():
                 return await step
         except StopAsyncIteration:
             self._self_lifecycle.end()
             raise
         except BaseException as error:
-            self._self_run.failed(error)
+            self._self_run.defer_calls(error)
             self._self_lifecycle.end(error)
             raise
-
-
-async def trace_run(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Trace a call of `run_async`."""
-    prompt = pop_prompt(kwargs)
-    run = Run.begin("run", instance, wrapped, args, kwargs, prompt=prompt)
-    if run is None:
-        with leaving_out():
-            return await wrapped(*args, **kwargs)
-    try:
-        with inside(run.span, run.state):
-            result = await wrapped(*args, **kwargs)
-    except BaseException as error:
-        run.failed(error)
-        run.close(error)
-        raise
-    run.close()
-    return result
-
-
-async def trace_run_stream(
-    wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Trace a call of `run_stream_async`."""
-    prompt = pop_prompt(kwargs)
-    run = Run.begin("run_stream", instance, wrapped, args, kwargs, prompt=prompt)
-    if run is None:
-        with leaving_out():
-            stream = await wrapped(*args, **kwargs)
-        return _left_out_run_stream(stream) or stream
-    try:
-        with inside(run.span, run.state):
-            stream = await wrapped(*args, **kwargs)
-    except BaseException as error:
-        run.close(error)
-        raise
-    traced_stream = _traced_run_stream(stream, run)
-    if traced_stream is None:
-        run.close()
-        return stream
-    return traced_stream
-
-
-@guarded(fallback=None)
-def _left_out_run_stream(stream: Any) -> _LeftOutStream | None:
-    """Return the stream of a run that is left out of what is sampled, or `None` where that is not the reason."""
-    is_left_out = settings().sample_rate is not None and is_tracing(may_leave_out=False)
-    return _LeftOutStream(stream) if is_left_out else None
-
-
-@guarded(fallback=None)
-def _traced_run_stream(stream: Any, run: Run) -> RunStream:
-    return RunStream(stream, run)
 
 
 @guarded(fallback=MappingProxyType({}))
@@ -272,5 +268,8 @@ def _read_request(arguments: Mapping[str, Any], *, stream: bool) -> Request:
     return read_request(arguments, stream=stream)
 
 
-WRAPPERS: dict[str, Wrapper] = {"run_async": trace_run, "run_stream_async": trace_run_stream}
+WRAPPERS: dict[str, Wrapper] = {
+    "run_async": around_async(functools.partial(Run.begin, "run")),
+    "run_stream_async": around_async(_begin_streamed_run),
+}
 """The wrappers of the runs of `client.beta.conversations`, by method."""

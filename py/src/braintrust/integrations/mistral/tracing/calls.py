@@ -1,73 +1,32 @@
 """The traced call, sync and async."""
 
+import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from ..faults import guarded
 from ..llm_spans import llm_spans_enabled
-from ..operations import Accumulator, LiveAccumulator, Operation, Outcome, Readers, Request
-from ..patching import Wrapper, as_one_call, is_traced_outside
-from ..payloads import Loggable
+from ..operations import Accumulator, CallsInside, LiveAccumulator, Operation, Outcome, Readers, Request
+from ..patching import Wrapper, is_traced_outside
 from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
+from .around import around, around_async
 from .progress import StreamProgress
 from .run_state import current_run
-from .sampling import leaving_out
-from .spans import CallSpan, is_tracing
+from .spans import CallSpan, is_tracing, silenced
 from .streams import StreamLifecycle, traced_stream
 
 
 def traced(operation: Operation) -> Wrapper:
     """Return the wrapper that traces the calls of a sync method."""
-
-    def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
-        if traced_call is None:
-            if operation.calls_others:
-                with leaving_out():
-                    return wrapped(*args, **kwargs)
-            return wrapped(*args, **kwargs)
-        try:
-            if operation.calls_others:
-                with as_one_call(instance):
-                    result = wrapped(*args, **kwargs)
-            else:
-                result = wrapped(*args, **kwargs)
-        except BaseException as error:
-            traced_call.failed(error)
-            raise
-        traced_result = traced_call.returned(result)
-        return result if traced_result is None else traced_result
-
-    return call
+    return around(functools.partial(TracedCall.begin, operation))
 
 
-def traced_async(operation: Operation) -> Wrapper:
-    """Return the wrapper that traces the calls of an async method."""
-
-    async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        prompt = pop_prompt(kwargs)
-        traced_call = TracedCall.begin(operation, instance, wrapped, args, kwargs, prompt)
-        if traced_call is None:
-            if operation.calls_others:
-                with leaving_out():
-                    return await wrapped(*args, **kwargs)
-            return await wrapped(*args, **kwargs)
-        try:
-            if operation.calls_others:
-                with as_one_call(instance):
-                    result = await wrapped(*args, **kwargs)
-            else:
-                result = await wrapped(*args, **kwargs)
-        except BaseException as error:
-            traced_call.failed(error)
-            raise
-        traced_result = traced_call.returned(result)
-        return result if traced_result is None else traced_result
-
-    return call
+def traced_async(operation: Operation | Callable[[Any], Operation]) -> Wrapper:
+    """Return the wrapper that traces the calls of an async method; its row may depend on the object that has it."""
+    return around_async(functools.partial(TracedCall.begin, operation))
 
 
 class TracedCall:
@@ -89,23 +48,33 @@ class TracedCall:
 
     @classmethod
     @guarded(fallback=None)
-    def begin(  # noqa: PLR0917
+    def begin(
         cls,
-        operation: Operation,
-        resource: Any,
+        operation: Operation | Callable[[Any], Operation],
         method: Callable[..., Any],
+        resource: Any,
         positional: Sequence[Any],
-        arguments: Mapping[str, Any],
-        prompt: Loggable,
+        named: dict[str, Any],
     ) -> "TracedCall | None":
         """Open the span of a call, or return `None` where nobody would see it, or another span is that call's."""
+        prompt = pop_prompt(named)
         if is_traced_outside(resource) or not is_tracing():
             return None
-        request = _read_request(operation, method, positional, arguments).built_from(prompt)
+        if not isinstance(operation, Operation):
+            operation = operation(resource)
+        request = _read_request(operation, method, positional, named).built_from(prompt)
         provider = provider_of(type(resource))
         if provider != MISTRAL.name:
-            request = request.sent_to(provider, _deployment_host(resource, arguments.get("server_url")))
+            request = request.sent_to(provider, _deployment_host(resource, named.get("server_url")))
         return cls(operation, resource, request)
+
+    @guarded(fallback=contextlib.nullcontext())
+    def inside(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the calls that the method makes have the spans that its row says."""
+        calls = self._operation.calls_inside
+        if calls is CallsInside.NONE:
+            return contextlib.nullcontext()
+        return self.span.as_current(silenced, calls is CallsInside.SILENT or silenced.get())
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:

@@ -4,6 +4,8 @@ The HTTP client reads a response's body from its stream, whichever way the appli
 the bytes are seen, and where the end of the reading is.
 """
 
+import contextlib
+import functools
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -14,6 +16,7 @@ from ..faults import guarded
 from ..operations import Outcome, Request
 from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from .arguments import own_arguments
+from .around import around, around_async
 from .arriving import ArrivingChildren, Reader
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
@@ -42,34 +45,8 @@ Listener = Callable[[Mapping[str, Any], Any], object]
 
 def wrappers(find: ResultsReader) -> dict[str, Wrapper]:
     """Return the wrappers of what downloads files, sync and async, by their names."""
-
-    def download(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        traced = _Download.begin(find, instance, wrapped, kwargs)
-        if traced is None:
-            return wrapped(*args, **kwargs)
-        try:
-            response = wrapped(*args, **kwargs)
-        except BaseException as error:
-            traced.failed(error)
-            raise
-        traced.follow(response)
-        return response
-
-    async def download_async(
-        wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        traced = _Download.begin(find, instance, wrapped, kwargs)
-        if traced is None:
-            return await wrapped(*args, **kwargs)
-        try:
-            response = await wrapped(*args, **kwargs)
-        except BaseException as error:
-            traced.failed(error)
-            raise
-        traced.follow(response)
-        return response
-
-    return {"download": download, "download_async": download_async}
+    begin = functools.partial(_Download.begin, find)
+    return {"download": around(begin), "download_async": around_async(begin)}
 
 
 def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
@@ -100,14 +77,18 @@ class _Download:
     @classmethod
     @guarded(fallback=None)
     def begin(
-        cls, find: ResultsReader, resource: Any, method: Callable[..., Any], arguments: Mapping[str, Any]
+        cls, find: ResultsReader, method: Callable[..., Any], resource: Any, _: object, named: Mapping[str, Any]
     ) -> "_Download | None":
         """Open the span of a download, or return `None` where nobody would see it, or it brings no results."""
         # Whether the job is known was decided with the calls that told of it.
         if is_traced_outside(resource) or not is_tracing(may_leave_out=False):
             return None
-        results = find(own_arguments(method, arguments))
+        results = find(own_arguments(method, named))
         return None if results is None else cls(results)
+
+    def inside(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context that changes nothing."""
+        return contextlib.nullcontext()
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -115,7 +96,7 @@ class _Download:
         self._span.close(Outcome, error=error)
 
     @guarded(fallback=None)
-    def follow(self, response: Any) -> None:
+    def returned(self, response: Any) -> None:
         """See the body of a response as it is read, or now where it was read already."""
         try:
             children = ArrivingChildren(self._results, self._span)

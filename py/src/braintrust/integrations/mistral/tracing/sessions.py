@@ -4,6 +4,7 @@ The connection is the SDK's own object, whose class becomes a subclass that sees
 """
 
 import asyncio
+import contextlib
 import functools
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from ..operations import Child, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
 from .arguments import own_arguments, pop_prompt
+from .around import around_async
 from .arriving import ArrivingChildren
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
@@ -59,21 +61,7 @@ SessionMaker = Callable[[Mapping[str, Any]], Session]
 
 def traced_connect(make: SessionMaker) -> Wrapper:
     """Return the wrapper that traces the sessions that an async method opens."""
-
-    async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        prompt = pop_prompt(kwargs)
-        opening = _Opening.begin(make, instance, wrapped, args, kwargs, prompt)
-        if opening is None:
-            return await wrapped(*args, **kwargs)
-        try:
-            connection = await wrapped(*args, **kwargs)
-        except BaseException as error:
-            opening.failed(error)
-            raise
-        opening.follow(connection)
-        return connection
-
-    return call
+    return around_async(functools.partial(_Opening.begin, make))
 
 
 class _Opening:
@@ -85,19 +73,23 @@ class _Opening:
 
     @classmethod
     @guarded(fallback=None)
-    def begin(  # noqa: PLR0917
+    def begin(
         cls,
         make: SessionMaker,
-        resource: Any,
         method: Callable[..., Any],
+        resource: Any,
         positional: tuple[Any, ...],
-        named: Mapping[str, Any],
-        prompt: Loggable,
+        named: dict[str, Any],
     ) -> "_Opening | None":
         """Open the span of a session, or return `None` where nobody would see it."""
+        prompt = pop_prompt(named)
         if is_traced_outside(resource) or not is_tracing():
             return None
         return cls(make(own_arguments(method, named, positional)), prompt)
+
+    def inside(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context that changes nothing."""
+        return contextlib.nullcontext()
 
     @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
@@ -105,7 +97,7 @@ class _Opening:
         self._span.close(Outcome, error=error)
 
     @guarded(fallback=None)
-    def follow(self, connection: Any) -> None:
+    def returned(self, connection: Any) -> None:
         """See what is sent and what arrives on a connection, and when it ends."""
         try:
             lifecycle = _SessionLifecycle(self._session, self._span)

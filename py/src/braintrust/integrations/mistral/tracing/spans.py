@@ -1,17 +1,19 @@
 """Opening, closing and nesting spans."""
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from braintrust.logger import NOOP_SPAN, get_span_parent_object, start_span
 from braintrust.span_types import SpanTypeAttribute
 
+from ..contexts import reset
 from ..errors import error_text_of
 from ..faults import guarded, report_fault
 from ..operations import Arrival, Child, Outcome, Request
@@ -22,6 +24,8 @@ from .children import PROVENANCE, Children, log_span
 from .counting import framework_that_counts, without_count
 from .pending import update_tool_call
 
+
+T = TypeVar("T")
 
 # By their names: trio and gevent need not be installed.
 _CANCELLATIONS = frozenset({"Cancelled", "GreenletExit"})
@@ -92,14 +96,18 @@ class CallSpan:
         for update in request.tool_call_updates:
             update_tool_call(update, self._start)
 
-    @guarded(fallback=None)
-    def set_current(self) -> None:
-        """Make this the current span."""
+    @guarded(fallback=contextlib.nullcontext())
+    def as_current(self, variable: contextvars.ContextVar[T], value: T) -> contextlib.AbstractContextManager[object]:
+        """Have this be the current span, and a variable hold a value, until what is returned is left."""
+        block = contextlib.ExitStack()
+        block.callback(self._leave, variable, variable.set(value))
         self._span.set_current()
+        return block
 
-    def unset_current(self) -> None:
-        """Make that the current span which was so before `set_current`, in the same context."""
-        self._span.unset_current()
+    @guarded(fallback=None)
+    def _leave(self, variable: contextvars.ContextVar[T], token: contextvars.Token[T]) -> None:
+        if reset(variable, token):
+            self._span.unset_current()
 
     @guarded(fallback=None)
     def log_child(self, child: Child, first_output: float | None = None) -> None:
