@@ -4,6 +4,8 @@ import functools
 import importlib.util
 import inspect
 import operator
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -293,3 +295,18 @@ def test_wrapping_something_else_says_what_to_wrap(wrong: Any) -> None:
     assert str(raised.value) == (
         f"wrap_mistral() takes a client, as in wrap_mistral(Mistral(api_key=...)), not {type(wrong).__name__}"
     )
+
+
+def test_what_cannot_be_imported_leaves_the_client_as_it_is() -> None:
+    code = f"""
+import sys
+import braintrust
+sys.modules["braintrust.integrations.mistral.traced_methods"] = None
+assert braintrust.auto_instrument()["mistral"]
+from {Mistral.__module__} import Mistral
+print(type(Mistral(api_key="key").chat.complete).__name__)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "method\n"
+    assert ran.stderr.count("Tracing a Mistral call failed") == 1
+    assert "ModuleNotFoundError: import of braintrust.integrations.mistral.traced_methods halted" in ran.stderr
