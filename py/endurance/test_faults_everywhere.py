@@ -82,8 +82,6 @@ NOT_TRACING = frozenset(
         "resources.realtime._Session._audio_format",
         "resources.realtime._Session.sent",
         "runs.runs._SteppedStream._step",
-        "tracing.around.OngoingCall.failed",
-        "tracing.around.OngoingCall.inside",
         "tracing.around.OngoingCall.returned",
         "tracing.downloads.Results.request",
         "tracing.arriving.Reader.add",
@@ -156,11 +154,10 @@ NOT_TRACING = frozenset(
         "resources.completion_stream._ToolCall.is_followed_by",
         "resources.shapes._named",
         # For streams that take longer, and whose entries come in another order than they stand, are over in another
-        # order than they came, go by a clock that is wrong, or are answered before they are over.
+        # order than they came, or are answered before they are over.
         "resources.conversation_stream.ConversationAccumulator._in_order.<lambda>",
         "resources.conversation_stream.ConversationAccumulator.end_call",
         "tracing.children._at_place",
-        "tracing.children._may_move",
         "tracing.spans.CallSpan.log_so_far",
         # For Braintrust's prompts, and for `parse`.
         "tracing.arguments._prompt",
@@ -184,8 +181,12 @@ NOT_TRACING = frozenset(
 )
 """What no application comes to."""
 
-MAY_RUN_ELSEWHERE = frozenset({"tracing.handover._call"})
-"""What runs in the thread that waits for it, unless another was there first, which has no frames to watch."""
+DEPENDS_ON_TIME = frozenset({"tracing.handover._call", "tracing.children._may_move"})
+"""What an application may come to or not.
+
+The one runs in the thread that waits for it, unless another was there first, which has no frames to watch; the other
+where a stream took so long that its children have to be moved.
+"""
 
 GUARD = frozenset(
     {
@@ -198,7 +199,7 @@ GUARD = frozenset(
 )
 """The guard itself: there is no second one."""
 
-UNBROKEN = ONCE | NOT_TRACING | MAY_RUN_ELSEWHERE | GUARD
+UNBROKEN = ONCE | NOT_TRACING | DEPENDS_ON_TIME | GUARD
 """What is not broken."""
 
 PARTS_OF_CALLS = frozenset({"runs.runs.RunStream._step", "runs.runs._LeftOutStream._step"})
@@ -213,6 +214,8 @@ ENDS = frozenset(
         "tracing.spans.CallSpan._finish",
         "tracing.spans._time_of_day",
         "tracing.streams.StreamLifecycle.end",
+        "tracing.around._failed",
+        "tracing.around._returned",
         "tracing.downloads._Download.failed",
         "tracing.downloads._Download.returned",
         "tracing.sessions._Opening.failed",
@@ -220,6 +223,7 @@ ENDS = frozenset(
         "tracing.sessions._SessionLifecycle.end",
         "tracing.calls.TracedCall.failed",
         "tracing.calls.TracedCall.returned",
+        "runs.runs._StreamedRun.returned",
         "runs.runs.Run.failed",
         "runs.runs.Run.returned",
         "runs.functions._Execution.failed",

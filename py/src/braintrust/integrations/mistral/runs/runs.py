@@ -17,7 +17,7 @@ from ..resources.reading import request_metadata, with_agent_name, with_learned_
 from ..resources.shapes import shape_entries
 from ..settings import settings
 from ..tracing.arguments import own_arguments, pop_prompt
-from ..tracing.around import around_async
+from ..tracing.around import OngoingCall, around_async
 from ..tracing.run_state import RunState, current_run
 from ..tracing.sampling import leaving_out
 from ..tracing.spans import CallSpan, is_tracing
@@ -79,7 +79,7 @@ def _usage(turn: Outcome) -> Iterator[tuple[str, float]]:
             yield name, count
 
 
-class Run:
+class Run(OngoingCall):
     """A run in progress: its span, and what its requests add up to."""
 
     def __init__(self, name: str, request: Request) -> None:
@@ -88,7 +88,6 @@ class Run:
         self.request = request
 
     @classmethod
-    @guarded(fallback=None)
     def begin(
         cls,
         name: str,
@@ -111,13 +110,11 @@ class Run:
         """Return the context in which requests and functions are the run's."""
         return self.span.as_current(current_run, self.state)
 
-    @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with what came of the run, and with what the caller is about to see."""
         self.defer_calls(error)
         self.span.close(self._outcome, error=error)
 
-    @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
         """End the span with what came of the run, which the caller gets as it is."""
         self.span.close(self._outcome)
@@ -160,7 +157,6 @@ class Run:
 class _StreamedRun(Run):
     """One whose events the caller asks for."""
 
-    @guarded(fallback=None)
     def returned(self, result: Any) -> "RunStream":
         """Return the stream that the caller gets, with which the run ends."""
         try:
@@ -171,23 +167,18 @@ class _StreamedRun(Run):
             raise
 
 
-class _LeftOutRun:
+class _LeftOutRun(OngoingCall):
     """A streamed run that is left out of what is sampled, and so is all that it does."""
 
     def inside(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which what is called is left out as well."""
         return leaving_out()
 
-    def failed(self, _: BaseException) -> None:
-        """Do nothing: there is no span."""
-
-    @guarded(fallback=None)
-    def returned(self, stream: Any) -> "_LeftOutStream":
+    def returned(self, result: Any) -> "_LeftOutStream":
         """Return the stream that the caller gets."""
-        return _LeftOutStream(stream)
+        return _LeftOutStream(result)
 
 
-@guarded(fallback=None)
 def _begin_streamed_run(*call: Any) -> "Run | _LeftOutRun | None":
     run = _StreamedRun.begin("run_stream", *call)
     if run is None and settings().sample_rate is not None and is_tracing(may_leave_out=False):
@@ -247,7 +238,7 @@ class RunStream(_SteppedStream):
             # Refused, as another task waits for the step before; that one goes on.
             return await step
         try:
-            with self._self_run.inside():
+            with self._self_run.span.as_current(current_run, self._self_run.state):
                 return await step
         except StopAsyncIteration:
             self._self_lifecycle.end()

@@ -2,30 +2,34 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
+from ..faults import guarded
 from ..patching import Wrapper
 from .sampling import leaving_out
 
 
-class OngoingCall(Protocol):
-    """A call that is traced while it is made; none of these raises."""
+_NOTHING = contextlib.nullcontext()
+
+
+class OngoingCall:
+    """A call that is traced while it is made; a fault in one of these is reported, and the call goes on."""
+
+    __slots__ = ()
 
     def inside(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the call is to be made."""
-        ...
+        return _NOTHING
 
-    def failed(self, error: BaseException, /) -> object:
+    def failed(self, error: BaseException) -> None:
         """Know what the call raised, which its caller is about to see."""
-        ...
 
-    def returned(self, result: Any, /) -> Any:
+    def returned(self, result: Any) -> Any:
         """Know the result, and return what the caller gets in its place; `None` for the result itself."""
-        ...
 
 
 Begin: TypeAlias = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], OngoingCall | None]
-"""Begins to trace a call, by what `wrapt` gives a wrapper; `None` where that is not traced. Never raises.
+"""Begins to trace a call, by what `wrapt` gives a wrapper; `None` where that is not traced.
 
 It may take out of the named arguments what is not the method's.
 """
@@ -33,19 +37,20 @@ It may take out of the named arguments what is not the method's.
 
 def around(begin: Begin) -> Wrapper:
     """Return the wrapper of a sync method."""
+    begin_safely = guarded(fallback=None)(begin)
 
     def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        ongoing = begin(wrapped, instance, args, kwargs)
+        ongoing = begin_safely(wrapped, instance, args, kwargs)
         if ongoing is None:
             with leaving_out():
                 return wrapped(*args, **kwargs)
         try:
-            with ongoing.inside():
+            with _inside(ongoing):
                 result = wrapped(*args, **kwargs)
         except BaseException as error:
-            ongoing.failed(error)
+            _failed(ongoing, error)
             raise
-        replacement = ongoing.returned(result)
+        replacement = _returned(ongoing, result)
         return result if replacement is None else replacement
 
     return call
@@ -53,19 +58,35 @@ def around(begin: Begin) -> Wrapper:
 
 def around_async(begin: Begin) -> Wrapper:
     """Return the wrapper of an async method."""
+    begin_safely = guarded(fallback=None)(begin)
 
     async def call(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        ongoing = begin(wrapped, instance, args, kwargs)
+        ongoing = begin_safely(wrapped, instance, args, kwargs)
         if ongoing is None:
             with leaving_out():
                 return await wrapped(*args, **kwargs)
         try:
-            with ongoing.inside():
+            with _inside(ongoing):
                 result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            ongoing.failed(error)
+            _failed(ongoing, error)
             raise
-        replacement = ongoing.returned(result)
+        replacement = _returned(ongoing, result)
         return result if replacement is None else replacement
 
     return call
+
+
+@guarded(fallback=_NOTHING)
+def _inside(ongoing: OngoingCall) -> contextlib.AbstractContextManager[object]:
+    return ongoing.inside()
+
+
+@guarded(fallback=None)
+def _failed(ongoing: OngoingCall, error: BaseException) -> None:
+    ongoing.failed(error)
+
+
+@guarded(fallback=None)
+def _returned(ongoing: OngoingCall, result: Any) -> Any:
+    return ongoing.returned(result)

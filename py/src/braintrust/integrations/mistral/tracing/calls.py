@@ -12,7 +12,7 @@ from ..patching import Wrapper, is_traced_outside
 from ..providers import MISTRAL, deployment_host, provider_of
 from . import parsing
 from .arguments import own_arguments, pop_prompt
-from .around import around, around_async
+from .around import OngoingCall, around, around_async
 from .progress import StreamProgress
 from .run_state import current_run
 from .spans import CallSpan, is_tracing, silenced
@@ -29,7 +29,7 @@ def traced_async(operation: Operation | Callable[[Any], Operation]) -> Wrapper:
     return around_async(functools.partial(TracedCall.begin, operation))
 
 
-class TracedCall:
+class TracedCall(OngoingCall):
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
 
     __slots__ = ("_operation", "_read", "_readers", "_request", "_run_request", "span")
@@ -47,7 +47,6 @@ class TracedCall:
             self._run_request.span = self.span
 
     @classmethod
-    @guarded(fallback=None)
     def begin(
         cls,
         operation: Operation | Callable[[Any], Operation],
@@ -68,20 +67,17 @@ class TracedCall:
             request = request.sent_to(provider, _deployment_host(resource, named.get("server_url")))
         return cls(operation, resource, request)
 
-    @guarded(fallback=contextlib.nullcontext())
     def inside(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the calls that the method makes have the spans that its row says."""
         calls = self._operation.calls_inside
         if calls is CallsInside.NONE:
-            return contextlib.nullcontext()
+            return super().inside()
         return self.span.as_current(silenced, calls is CallsInside.SILENT or silenced.get())
 
-    @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
         self.span.close(Outcome, error=error)
 
-    @guarded(fallback=None)
     def returned(self, result: Any) -> Any:
         """Return the traced stream that the caller gets, or `None` where that is no stream, and end the span then."""
         parsing.answered(self.span)

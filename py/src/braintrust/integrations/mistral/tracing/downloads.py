@@ -4,7 +4,6 @@ The HTTP client reads a response's body from its stream, whichever way the appli
 the bytes are seen, and where the end of the reading is.
 """
 
-import contextlib
 import functools
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from ..faults import guarded
 from ..operations import Outcome, Request
 from ..patching import ObjectProxy, Wrapper, is_traced_outside
 from .arguments import own_arguments
-from .around import around, around_async
+from .around import OngoingCall, around, around_async
 from .arriving import ArrivingChildren, Reader
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
@@ -67,7 +66,7 @@ def upload_wrappers(listener: Listener) -> dict[str, Wrapper]:
     return {"upload": upload, "upload_async": upload_async}
 
 
-class _Download:
+class _Download(OngoingCall):
     """A download in progress."""
 
     def __init__(self, results: Results) -> None:
@@ -75,7 +74,6 @@ class _Download:
         self._span = CallSpan("mistral.files.download", SpanTypeAttribute.TASK, results.request)
 
     @classmethod
-    @guarded(fallback=None)
     def begin(
         cls, find: ResultsReader, method: Callable[..., Any], resource: Any, _: object, named: Mapping[str, Any]
     ) -> "_Download | None":
@@ -86,27 +84,21 @@ class _Download:
         results = find(own_arguments(method, named))
         return None if results is None else cls(results)
 
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return a context that changes nothing."""
-        return contextlib.nullcontext()
-
-    @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
         self._span.close(Outcome, error=error)
 
-    @guarded(fallback=None)
-    def returned(self, response: Any) -> None:
+    def returned(self, result: Any) -> None:
         """See the body of a response as it is read, or now where it was read already."""
         try:
             children = ArrivingChildren(self._results, self._span)
             lifecycle = StreamLifecycle(lambda outcome, _: outcome, self._results.request, self._span, children)
-            if response.is_closed:
-                lifecycle.fold(response.content)
+            if result.is_closed:
+                lifecycle.fold(result.content)
                 lifecycle.end()
             else:
-                decode = _decoder(response.headers.get("content-encoding", ""))
-                response.stream = _Body(response.stream, lifecycle, decode)
+                decode = _decoder(result.headers.get("content-encoding", ""))
+                result.stream = _Body(result.stream, lifecycle, decode)
         except Exception:
             # Nobody sees when it ends.
             self._span.close(Outcome)

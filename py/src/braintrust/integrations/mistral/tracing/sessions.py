@@ -4,7 +4,6 @@ The connection is the SDK's own object, whose class becomes a subclass that sees
 """
 
 import asyncio
-import contextlib
 import functools
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from ..operations import Child, Outcome, Request
 from ..patching import Wrapper, is_traced_outside
 from ..payloads import Loggable
 from .arguments import own_arguments, pop_prompt
-from .around import around_async
+from .around import OngoingCall, around_async
 from .arriving import ArrivingChildren
 from .spans import CallSpan, is_tracing
 from .streams import StreamLifecycle
@@ -64,7 +63,7 @@ def traced_connect(make: SessionMaker) -> Wrapper:
     return around_async(functools.partial(_Opening.begin, make))
 
 
-class _Opening:
+class _Opening(OngoingCall):
     """A session from the call that connects to the connection that it returns."""
 
     def __init__(self, session: Session, prompt: Loggable) -> None:
@@ -72,7 +71,6 @@ class _Opening:
         self._span = CallSpan(session.name, SpanTypeAttribute.TASK, session.request.built_from(prompt))
 
     @classmethod
-    @guarded(fallback=None)
     def begin(
         cls,
         make: SessionMaker,
@@ -87,24 +85,18 @@ class _Opening:
             return None
         return cls(make(own_arguments(method, named, positional)), prompt)
 
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return a context that changes nothing."""
-        return contextlib.nullcontext()
-
-    @guarded(fallback=None)
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
         self._span.close(Outcome, error=error)
 
-    @guarded(fallback=None)
-    def returned(self, connection: Any) -> None:
+    def returned(self, result: Any) -> None:
         """See what is sent and what arrives on a connection, and when it ends."""
         try:
             lifecycle = _SessionLifecycle(self._session, self._span)
-            self._session.connected(connection.session)
-            kind = _traced_class(type(connection))
-            setattr(connection, _LIFECYCLE, lifecycle)
-            connection.__class__ = kind
+            self._session.connected(result.session)
+            kind = _traced_class(type(result))
+            setattr(result, _LIFECYCLE, lifecycle)
+            result.__class__ = kind
         except Exception:
             # Nobody sees when it ends.
             self._span.close(Outcome)
