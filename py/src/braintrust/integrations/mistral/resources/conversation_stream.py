@@ -24,17 +24,17 @@ class StreamedEntry(NamedTuple):
     """An entry of a stream that is open.
 
     Attributes:
-        place: its index in the outputs, as far as these have arrived.
+        output_index: its index in the outputs, as far as these have arrived.
         fields: the entry as the response would have it, loggable; empty where it could not be read.
-        is_whole: whether all is known that the model wrote there; of a message never, which may go on.
-        is_over: whether its result is known as well, if it has one.
+        is_whole: whether all that the model wrote there is known; never of a message, as that may go on.
+        has_ended: whether its result is known as well, if it has one.
     """
 
-    place: int
+    output_index: int
     fields: LoggableFields
     arrival: Arrival
     is_whole: bool
-    is_over: bool
+    has_ended: bool
 
 
 class ConversationAccumulator:
@@ -42,6 +42,7 @@ class ConversationAccumulator:
 
     __slots__ = (
         "_call",
+        "_ended",
         "_entries",
         "_fields",
         "_has_unindexed",
@@ -49,7 +50,6 @@ class ConversationAccumulator:
         "_last_index",
         "_letters",
         "_message",
-        "_over",
         "first_output",
         "is_followed",
         "on_progress",
@@ -66,8 +66,8 @@ class ConversationAccumulator:
         self._message: _Message | None = None
         # The function call that is arriving, which has no event for its end.
         self._call: _FunctionCall | None = None
-        # What was over since that was read last, and the letters that have come since then.
-        self._over: list[_Entry] = []
+        # What has ended since that was read last, and the letters that have come since then.
+        self._ended: list[_Entry] = []
         self._letters = 0
         self._last_index = -1
         self._is_shuffled = self._has_unindexed = False
@@ -103,28 +103,28 @@ class ConversationAccumulator:
         """The id of the conversation, once that is known."""
         return self._fields.get("conversation_id")
 
-    def pop_over(self) -> list[StreamedEntry]:
-        """Return the tools, function calls and handoffs that were over since this was asked last."""
-        over, self._over = self._over, []
-        streamed = [entry.streamed(self._place(entry)) for entry in over]
+    def pop_ended(self) -> list[StreamedEntry]:
+        """Return the tools, function calls and handoffs that have ended since this was asked last."""
+        ended, self._ended = self._ended, []
+        streamed = [entry.streamed(self._index_of(entry)) for entry in ended]
         return [entry for entry in streamed if entry.fields]
 
     def entries_from(self, index: int) -> Sequence[StreamedEntry]:
-        """Return the entries so far from this place on; none where they came in another order than they stand."""
-        if self._is_sorted:
+        """Return the entries so far from this index on; none where the outputs have another order than the events."""
+        if self._is_reordered:
             return []
         entries = itertools.islice(reversed(self._entries.values()), len(self._entries) - index)
         return [entry.streamed(entry.number) for entry in entries][::-1]
 
     def end_call(self, key: ToolCallKey) -> None:
-        """Take the function call with this key, if that is arriving, for over: somebody has answered it."""
+        """End the function call with this key, if that is arriving: somebody has answered it."""
         call = self._call
         if call is not None and key == (self.conversation_id, call.fields.get("tool_call_id")):
             self._end(call)
 
     @property
-    def _is_sorted(self) -> bool:
-        """Whether the entries stand in another order than they came in.
+    def _is_reordered(self) -> bool:
+        """Whether the outputs have another order than the one in which they began.
 
         The SDK's models turn a missing output_index into 0: only where every entry brought one does it order them.
         """
@@ -132,12 +132,12 @@ class ConversationAccumulator:
 
     def _in_order(self) -> "list[_Entry]":
         entries = list(self._entries.values())
-        if self._is_sorted:
-            entries.sort(key=lambda entry: entry.index or 0)
+        if self._is_reordered:
+            entries.sort(key=lambda entry: entry.output_index or 0)
         return entries
 
-    def _place(self, entry: "_Entry") -> int:
-        return self._in_order().index(entry) if self._is_sorted else entry.number
+    def _index_of(self, entry: "_Entry") -> int:
+        return self._in_order().index(entry) if self._is_reordered else entry.number
 
     def _add(self, data: Any) -> None:
         call, kind = self._call, data.type
@@ -149,16 +149,16 @@ class ConversationAccumulator:
             self._fields["usage"] = data.usage
         elif kind == "conversation.response.error":
             self._fields["error"] = {"message": data.message, "code": getattr(data, "code", None)}
-        # Of a function call nothing says that it is over but what comes next.
+        # A function call has no event for its end: it ends with the next event of something else.
         if call is not None and getattr(data, "id", None) != call.id:
             self._end(call)
 
     def _end(self, entry: "_Entry") -> None:
-        entry.is_over = True
+        entry.has_ended = True
         if entry is self._call:
             self._call = None
         if self.on_progress is not None:
-            self._over.append(entry)
+            self._ended.append(entry)
             self.on_progress(self)  # pylint: disable=not-callable
 
     def _add_letters(self, count: int) -> None:
@@ -190,12 +190,12 @@ class ConversationAccumulator:
 
     def _new_entry(self, kind: str, data: Any, now: float) -> "_Entry":
         entry = self._entries[data.id] = _ENTRY_CLASSES[kind](data, now, len(self._entries))
-        if entry.index is None:
+        if entry.output_index is None:
             self._has_unindexed = True
-        elif entry.index < self._last_index:
+        elif entry.output_index < self._last_index:
             self._is_shuffled = True
         else:
-            self._last_index = entry.index
+            self._last_index = entry.output_index
         return entry
 
 
@@ -204,11 +204,11 @@ class _Entry:
 
     Attributes:
         number: how many entries began before it.
-        index: its place in the outputs, where its events say that.
-        is_over: whether no more of it is expected.
+        output_index: its index in the outputs, where its events say that.
+        has_ended: whether no more of it is expected.
     """
 
-    __slots__ = ("_loggable", "arrival", "fields", "id", "index", "is_over", "number")
+    __slots__ = ("_loggable", "arrival", "fields", "has_ended", "id", "number", "output_index")
 
     type: ClassVar[str]
     copied: ClassVar[tuple[str, ...]] = ()
@@ -217,10 +217,10 @@ class _Entry:
     def __init__(self, data: Any, now: float, number: int) -> None:
         self.fields: _Fields = {}
         self.id = data.id
-        self.index = _index(data)
+        self.output_index = _output_index(data)
         self.number = number
         self.arrival = Arrival(now, None)
-        self.is_over = False
+        self.has_ended = False
         self._loggable: LoggableFields | None = None
         self._copy("created_at", _fields_of(data))
 
@@ -236,17 +236,18 @@ class _Entry:
             self.arrival = Arrival(self.arrival.first, now)
 
     def is_whole(self) -> bool:
-        """Tell whether all is known that the model wrote there, what it asked a tool for, say."""
-        return self.is_over
+        """Tell whether all that the model wrote there is known, such as what it asked a tool for."""
+        return self.has_ended
 
-    def streamed(self, place: int) -> StreamedEntry:
-        """Return the entry as it is by now, which is kept where it is over."""
+    def streamed(self, output_index: int) -> StreamedEntry:
+        """Return the entry as it is by now, which is made only once where it has ended."""
         fields = self._loggable
         if not fields:
             loggable = to_loggable(self.finish())
             fields = LoggableFields(loggable if isinstance(loggable, dict) else {})
-            self._loggable = fields if self.is_over else None
-        return StreamedEntry(place, fields, self.arrival, self.is_whole(), self.is_over or isinstance(self, _Message))
+            self._loggable = fields if self.has_ended else None
+        has_ended = self.has_ended or isinstance(self, _Message)
+        return StreamedEntry(output_index, fields, self.arrival, self.is_whole(), has_ended)
 
     def finish(self) -> _Fields:
         """Return the entry in plain form, by the names of the unstreamed one."""
@@ -311,7 +312,7 @@ class _ToolExecution(_Call):
     copied = ("name", "model", "agent_id", "info")
 
     def is_whole(self) -> bool:
-        return self.is_over or self.arguments.are_whole()
+        return self.has_ended or self.arguments.are_whole()
 
 
 class _FunctionCall(_Call):
@@ -322,8 +323,8 @@ class _FunctionCall(_Call):
 
     def add(self, kind: str, data: Any, now: float) -> None:
         super().add(kind, data, now)
-        # It was thought to be over where the deltas of several calls alternate.
-        self.is_over = False
+        # Where the deltas of several calls alternate, it seemed to have ended.
+        self.has_ended = False
         self.arrival = Arrival(self.arrival.first, now)
 
 
@@ -354,7 +355,7 @@ def _fields_of(data: Any) -> Mapping[str, Any]:
     return {**data.__dict__, **extra} if extra else data.__dict__
 
 
-def _index(data: Any) -> int | None:
+def _output_index(data: Any) -> int | None:
     """Return the output index that an event really brought."""
     names: Iterable[str] = getattr(data, "__pydantic_fields_set__", ("output_index",))
     index = getattr(data, "output_index", None)

@@ -71,10 +71,10 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
     )
 
 
-def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Child]:
-    """Return the children that are over of a stream that is open, each once."""
+def read_ended(accumulator: ConversationAccumulator, request: Request) -> list[Child]:
+    """Return the children of an open stream that have ended, each once."""
     conversation_id = accumulator.conversation_id
-    children = [_streamed_child(entry, conversation_id) for entry in accumulator.pop_over()]
+    children = [_streamed_child(entry, conversation_id) for entry in accumulator.pop_ended()]
     return [child for child in children if child is not None]
 
 
@@ -82,7 +82,7 @@ def read_over(accumulator: ConversationAccumulator, request: Request) -> list[Ch
 def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
     learn_from_handoff(entry.fields)
     # The response, which is read when the stream ends, has the same entry.
-    child = entry.fields.reading = _child(entry.fields, entry.place, conversation_id, entry.arrival)
+    child = entry.fields.reading = _child(entry.fields, entry.output_index, conversation_id, entry.arrival)
     return child
 
 
@@ -183,8 +183,8 @@ OPERATIONS = {
             with_stream(read_request, streams=accumulator is not None),
             read_response,
             accumulator,
-            with_llm_spans(read_response, read_over),
-            read_over,
+            with_llm_spans(read_response, read_ended),
+            read_ended,
         )
         for name in ("start", "append", "restart")
         for method, accumulator in ((name, None), (f"{name}_stream", ConversationAccumulator))

@@ -41,7 +41,7 @@ _MOST_BYTES_OF_INPUTS = 1024 * 1024
 _PARTS_WHILE_OPEN = 2
 
 
-def with_llm_spans(read: ResponseReader, read_over: LiveReader) -> Callable[[Request], Readers]:
+def with_llm_spans(read: ResponseReader, read_ended: LiveReader) -> Callable[[Request], Readers]:
     """Return what makes the readers for a request that add a child for each model call, before what it asked for.
 
     They are made when the request is, and know the conversation as it was then.
@@ -55,10 +55,10 @@ def with_llm_spans(read: ResponseReader, read_over: LiveReader) -> Callable[[Req
             outcome = read(response, request)
             return _with_model_calls(outcome, request, before, calls_so_far.inputs) or outcome
 
-        def read_all_over(accumulator: Any, request: Request) -> Sequence[Child]:
-            return _in_order(calls_so_far.read(accumulator, request), read_over(accumulator, request))
+        def read_all_ended(accumulator: Any, request: Request) -> Sequence[Child]:
+            return _in_order(calls_so_far.read(accumulator, request), read_ended(accumulator, request))
 
-        return Readers(read_all, read_all_over, is_following=True)
+        return Readers(read_all, read_all_ended, is_following=True)
 
     return readers_for
 
@@ -140,7 +140,7 @@ class CallsSoFar:
         entries = accumulator.entries_from(self._start)
         if not all(entry.fields for entry in entries):
             return ()
-        groups = _groups(((entry.place, entry.fields) for entry in entries), self._allowed)
+        groups = _groups(((entry.output_index, entry.fields) for entry in entries), self._allowed)
         children: list[Child] = []
         rest = iter(entries)
         for number, (index, group) in enumerate(groups, 1):
@@ -150,7 +150,7 @@ class CallsSoFar:
                 self.inputs[index] = input = self._inputs.take(_PARTS_WHILE_OPEN)
                 child = _child(_Call(index, group, input), self._agent(group), request, conversation)
                 children.append(child._replace(arrival=_arrival(streamed)))
-            if number == len(groups) or not all(entry.is_over for entry in streamed):
+            if number == len(groups) or not all(entry.has_ended for entry in streamed):
                 break
             self._close(index, group)
         return children
