@@ -1,32 +1,34 @@
 """What batch jobs log: the job, and when its results are read, each of them as the call that it was.
 
-input: the job's id; of a creation, the files with the requests, or the first of the requests. output: the job as the
-API describes it, without its results. metadata: `job_id`, `endpoint`, `model`, `status`, `request_count`. A result has
-what its endpoint's calls have, as far as the request is known here, with `custom_id` and `batch_job_id`, and the job's
-times: it happened when the job ran.
+- `input`: the job's id; of a creation, the files with the requests, or the first of the requests.
+- `output`: the job as the API describes it, without its results.
+- `metadata`: `job_id`, `endpoint`, `model`, `status`, `request_count`.
+
+A result has what its endpoint's calls have, as far as the request is known here, with `custom_id` and `batch_job_id`.
+Its times are those of the job: it happened when that ran.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
 from ..bounded import BoundedMap
 from ..faults import guarded
-from ..operations import CallsInside, Child, Operation, Outcome, Request
+from ..operations import CallsInside, Operation, Outcome, Request
 from ..payloads import Loggable, given_fields, is_given, to_loggable, without_none
 from .batch_results import MOST_REQUESTS_SHOWN, BatchResults, Job, first_requests, request_lines
-from .reading import readable_bytes, request_metadata
+from .reading import parameters_of, readable_bytes, request_metadata
 
 
-_LONGEST_REQUESTS = 16 * 1024 * 1024
+_MOST_REQUEST_BYTES = 16 * 1024 * 1024
 _JOB_FIELDS = ("id", "endpoint", "model", "agent_id", "status")
 
 jobs_by_file: BoundedMap[str, Job] = BoundedMap()
 """The jobs that are known here, by the ids of the files that hold their results and errors."""
 
-known_requests: BoundedMap[str, bytes] = BoundedMap(most_bytes=_LONGEST_REQUESTS)
+known_requests: BoundedMap[str, bytes] = BoundedMap(most_bytes=_MOST_REQUEST_BYTES)
 """The requests of jobs as JSON lines, by the id of the file that was uploaded, or of the job that got them inline."""
 
 
@@ -38,7 +40,7 @@ def read_creation(arguments: Mapping[str, Any]) -> Request:
     lines = b""
     # Anything else can be read only once, and the SDK has yet to do that.
     if isinstance(requests, Sequence):
-        lines = request_lines(requests, _LONGEST_REQUESTS)
+        lines = request_lines(requests, _MOST_REQUEST_BYTES)
         shown["requests"] = first_requests(lines)
         metadata["request_count"] = len(requests)
     return Request(without_none(shown), metadata, unlogged=lines)
@@ -46,26 +48,26 @@ def read_creation(arguments: Mapping[str, Any]) -> Request:
 
 def read_lookup(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `get`, `cancel` or `list` log."""
-    parameters = without_none({name: to_loggable(value, name) for name, value in arguments.items()})
+    parameters = parameters_of(arguments)
     return Request(parameters or None, without_none({"provider": "mistral", "job_id": parameters.get("job_id")}))
 
 
 def read_job(job: Any, request: Request) -> Outcome:
-    """Return what a `BatchJob` logs, with the results that it brings inline, and know it from now on."""
+    """Return what a `BatchJob` logs, with the results that it brings inline, and remember the job."""
     fields: dict[str, Any] = dict(job) if isinstance(job, Mapping) else given_fields(job)
-    # A hundred thousand of them are not made loggable all at once.
+    # There may be a hundred thousand: each is made loggable when it is read.
     outputs = fields.pop("outputs", None) or ()
     shown = to_loggable(fields)
     if not isinstance(shown, dict):
         return Outcome(output=shown)
-    known = _remember(shown, request.unlogged)
+    results = _results(_remember(shown, request.unlogged))
     metadata = {"job_id" if name == "id" else name: shown.get(name) for name in _JOB_FIELDS}
     metadata["request_count"] = request.metadata.get("request_count", shown.get("total_requests"))
-    return Outcome(shown, without_none(metadata), results=_inline_results(known, outputs))
+    return Outcome(shown, without_none(metadata), results=map(results.read, outputs))
 
 
 def read_jobs(response: Any, request: Request) -> Outcome:
-    """Return what a `ListBatchJobsResponse` logs, and know its jobs from now on."""
+    """Return what a `ListBatchJobsResponse` logs, and remember its jobs."""
     fields = given_fields(response)
     jobs = [read_job(job, request).output for job in fields.pop("data", ())]
     about = to_loggable(fields)
@@ -73,10 +75,10 @@ def read_jobs(response: Any, request: Request) -> Outcome:
 
 
 def results_in(arguments: Mapping[str, Any]) -> BatchResults | None:
-    """Return what reads the file that a download asks for, if it is known to hold the results of a batch job."""
+    """Return the reader of the file that a download asks for, if it is known to hold the results of a batch job."""
     file_id = str(arguments.get("file_id"))
     job = jobs_by_file.get(file_id)
-    return None if job is None else BatchResults(job, _requests_of(job), file_id)
+    return None if job is None else _results(job, file_id)
 
 
 def read_run(arguments: Mapping[str, Any]) -> Request:
@@ -88,10 +90,9 @@ def read_run(arguments: Mapping[str, Any]) -> Request:
     if file_id is not None:
         return Request({"input_files": [str(file_id)]}, metadata)
     if isinstance(given, Mapping):
-        requests: Mapping[Any, Any] = given
-        first = itertools.islice(requests.items(), MOST_REQUESTS_SHOWN)
+        first = itertools.islice(given.items(), MOST_REQUESTS_SHOWN)
         shown: Loggable = [{"custom_id": str(custom_id), "body": to_loggable(body)} for custom_id, body in first]
-        return Request({"requests": shown}, {**metadata, "request_count": len(requests)})
+        return Request({"requests": shown}, {**metadata, "request_count": len(given)})
     lines = given.to_jsonl_bytes() if hasattr(given, "to_jsonl_bytes") else given
     lines = lines.encode() if isinstance(lines, str) else lines
     return Request({"requests": first_requests(lines)}, metadata)
@@ -104,13 +105,13 @@ def read_wait(arguments: Mapping[str, Any]) -> Request:
 
 
 def read_handle(handle: Any, request: Request) -> Outcome:
-    """Return what a `BatchJobHandle` or a `BatchResult` logs, and know its job from now on."""
+    """Return what a `BatchJobHandle` or a `BatchResult` logs, and remember its job."""
     return read_job(handle.job, request)
 
 
 @guarded(fallback=None)
 def remember_upload(arguments: Mapping[str, Any], response: Any) -> None:
-    """Know the requests of batch jobs that were uploaded, as far as they may be read here and are not too many."""
+    """Remember the requests of batch jobs that were uploaded, if these can be read twice and are not too many."""
     file: Any = arguments.get("file")
     if str(arguments.get("purpose")) != "batch":
         return
@@ -126,7 +127,7 @@ def _is_short(content: Any) -> bool:
         return False
     position = content.tell()
     try:
-        return content.seek(0, 2) <= _LONGEST_REQUESTS
+        return content.seek(0, 2) <= _MOST_REQUEST_BYTES
     finally:
         content.seek(position)
 
@@ -142,13 +143,9 @@ def _remember(job: Mapping[str, Loggable], lines: bytes | None) -> Job:
     return known
 
 
-def _requests_of(job: Job) -> list[bytes]:
-    return [lines for source in (job.id, *job.input_files) if (lines := known_requests.get(source))]
-
-
-def _inline_results(job: Job, outputs: Iterable[Any]) -> Iterator[Child]:
-    results = BatchResults(job, _requests_of(job))
-    return (results.read(output) for output in outputs)
+def _results(job: Job, file_id: str | None = None) -> BatchResults:
+    requests = [lines for source in (job.id, *job.input_files) if (lines := known_requests.get(source))]
+    return BatchResults(job, requests, file_id)
 
 
 OPERATIONS = {

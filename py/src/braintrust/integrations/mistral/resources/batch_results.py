@@ -28,9 +28,10 @@ _ENDPOINTS = {
     "/v1/conversations": conversations.OPERATIONS["start"],
     "/v1/audio/transcriptions": audio.TRANSCRIPTIONS["complete"],
 }
-MOST_REQUESTS_SHOWN = 10
-"""How many requests of a batch are shown where it is created; the others are where their results are."""
 _LOWEST_ERROR = 400
+
+MOST_REQUESTS_SHOWN = 10
+"""How many requests of a batch are shown where it is created; the others are shown with their results."""
 
 
 class Job(NamedTuple):
@@ -60,7 +61,7 @@ class Job(NamedTuple):
 
 
 class BatchResults:
-    """Reads the results of a job, piece by piece, as the spans that they are; holds no more than a line of them.
+    """Reads the results of a job, piece by piece, as spans; holds no more than one line of them at a time.
 
     Args:
         job: the job.
@@ -68,7 +69,7 @@ class BatchResults:
         file_id: the file that the results are in; none where the job itself brings them.
     """
 
-    def __init__(self, job: Job, requests: Iterable[bytes] = (), file_id: str | None = None) -> None:
+    def __init__(self, job: Job, requests: Iterable[bytes], file_id: str | None = None) -> None:
         self._job = job
         self._operation = _ENDPOINTS.get(job.endpoint, _OTHER)
         self._requests = requests
@@ -79,7 +80,7 @@ class BatchResults:
 
     @property
     def request(self) -> Request:
-        """What the span below which the results are read logs at its beginning."""
+        """What the span above those of the results logs when it begins."""
         about = {"endpoint": self._job.endpoint, "model": self._job.model, "agent_id": self._job.agent_id}
         metadata: dict[str, Loggable] = {"provider": "mistral", "batch_job_id": self._job.id, **about}
         return Request({"file_id": self._file_id}, without_none(metadata))
@@ -95,7 +96,7 @@ class BatchResults:
             self._unfinished.append(piece)
 
     def finish(self) -> Iterator[Child]:
-        """Yield the last result, which need not end its line; half of one is none."""
+        """Yield the last result, after which no line need end; one that was cut off is left out."""
         result = _parsed(self._pop_line())
         if result is not None:
             yield self.read(result)
@@ -123,13 +124,12 @@ class BatchResults:
     def _child(self, result: Any) -> Child | None:
         if not isinstance(result, Mapping):
             return None
-        fields: Mapping[str, Any] = result
-        response = fields.get("response") or {}
+        custom_id, response = result.get("custom_id"), result.get("response") or {}
         body, status = response.get("body"), response.get("status_code")
-        request = self._request(fields.get("custom_id"))
-        error = _error_text(fields.get("error"), status, body)
+        request = self._request(custom_id)
+        error = _error_text(result.get("error"), status, body)
         outcome = self._operation.response(_without_nulls(body), request) if error is None else Outcome(error=error)
-        about = {"custom_id": to_loggable(fields.get("custom_id")), "status_code": to_loggable(status)}
+        about = {"custom_id": to_loggable(custom_id), "status_code": to_loggable(status)}
         return Child(
             self._operation.span_name,
             request.input,
@@ -166,7 +166,7 @@ def request_lines(requests: Sequence[Any], most_bytes: int) -> bytes:
 
 
 def first_requests(lines: bytes) -> Loggable:
-    """Return the first few of a batch's requests, to be logged."""
+    """Return the first of a batch's requests, `MOST_REQUESTS_SHOWN` at most, as they are logged."""
     return [to_loggable(_parsed(line)) for line in lines.split(b"\n", MOST_REQUESTS_SHOWN)[:MOST_REQUESTS_SHOWN]]
 
 
@@ -181,22 +181,21 @@ def _parsed(line: bytes) -> Any:
 def _without_nulls(value: Any) -> Any:
     """Return JSON without what is null, as the SDK's models have it that the call itself would have returned."""
     if isinstance(value, dict):
-        fields: dict[str, Any] = value
-        return {name: _without_nulls(item) for name, item in fields.items() if item is not None}
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     # Not through the numbers of a vector.
     if isinstance(value, list) and value and isinstance(value[0], dict | list):
-        items: list[Any] = value
-        return [_without_nulls(item) for item in items]
-    return value  # pyright: ignore[reportUnknownVariableType]
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def _by_custom_id(sources: Iterable[bytes]) -> dict[str, bytes]:
-    """Return the lines of requests by what their results are known by, those aside that are no requests."""
+    """Return the lines that are requests, by the `custom_id` that their results have as well."""
     lines: dict[str, bytes] = {}
-    for line in (line for source in sources for line in source.split(b"\n")):
-        fields = _parsed(line)
-        if isinstance(fields, dict) and isinstance(fields.get("body"), dict):  # pyright: ignore[reportUnknownMemberType]
-            lines[str(fields.get("custom_id"))] = line  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    for source in sources:
+        for line in source.split(b"\n"):
+            fields = _parsed(line)
+            if isinstance(fields, dict) and isinstance(fields.get("body"), dict):
+                lines[str(fields.get("custom_id"))] = line
     return lines
 
 
@@ -204,11 +203,10 @@ def _error_text(error: Any, status: Any, body: Any) -> str | None:
     """Return why a request of a batch failed, or `None` where it did not."""
     if error is None and not (isinstance(status, int) and status >= _LOWEST_ERROR):
         return None
-    said: Any = body if error is None else error
+    said = body if error is None else error
     if not isinstance(said, Mapping):
         return api_error_text(said, status)
-    known: Mapping[str, Any] = said
-    return api_error_text(known.get("message") or known.get("detail"), known.get("code") or status)
+    return api_error_text(said.get("message") or said.get("detail"), said.get("code") or status)
 
 
 def _seconds(value: Loggable) -> float | None:
