@@ -65,13 +65,6 @@ def bytes_attachment(
     return Attachment(data=data, filename=filename, content_type=content_type)
 
 
-def file_fields(media: BaseAttachment | str) -> dict[str, BaseAttachment | str]:
-    """Return the file in a part of OpenAI's chat format; a note has no name."""
-    if isinstance(media, str):
-        return {"file_data": media}
-    return {"filename": media.reference["filename"], "file_data": media}
-
-
 def base64_attachment(text: str) -> Attachment | str | None:
     """Return what base64 holds as an attachment, or `None` where that is not base64 of a file of a known type.
 

@@ -8,12 +8,13 @@ from typing import Any
 from braintrust.span_types import SpanTypeAttribute
 
 from ..faults import guarded
-from ..media import bytes_attachment, file_fields, media_type_of
+from ..media import bytes_attachment, media_type_of
 from ..operations import Operation, Outcome, Request
 from ..payloads import Loggable, is_given, to_loggable, without_none
 from ..settings import settings
 from .audio_stream import SpeechAccumulator, TranscriptionAccumulator
 from .reading import (
+    fields_of,
     finish_error,
     from_loggable,
     readable_bytes,
@@ -22,11 +23,11 @@ from .reading import (
     response_metadata,
     with_stream,
 )
+from .shapes import file_fields
 from .usage import usage_metrics
 
 
 _AUDIO = {"file", "file_url", "file_id"}
-_SUBTYPES = {"mp3": "mpeg"}
 
 
 def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
@@ -35,18 +36,17 @@ def read_transcription_request(arguments: Mapping[str, Any]) -> Request:
     if is_given(arguments.get("file")) and settings().content:
         content["file"] = _file(arguments["file"])
     metadata = request_metadata(arguments, _AUDIO)
-    return Request(content, speaker_references(metadata, arguments))
+    return Request(content, with_speaker_references(metadata, arguments))
 
 
-def speaker_references(metadata: dict[str, Loggable], arguments: Mapping[str, Any]) -> dict[str, Loggable]:
+def with_speaker_references(metadata: dict[str, Loggable], arguments: Mapping[str, Any]) -> dict[str, Loggable]:
     """Return the metadata of a request with the voices of the speakers, if these are given, as attachments.
 
-    Their keys are the names of speakers, which do not say that base64 follows.
+    They stand under the names of speakers, which do not say that their values are base64.
     """
-    references: Any = arguments.get("speaker_references")
-    if not isinstance(references, Mapping):
+    voices = arguments.get("speaker_references")
+    if not isinstance(voices, Mapping):
         return metadata
-    voices: Mapping[Any, Any] = references
     return {**metadata, "speaker_references": {str(name): to_loggable(voices[name], "ref_audio") for name in voices}}
 
 
@@ -70,41 +70,44 @@ def read_transcription(response: dict[str, Loggable]) -> Outcome:
 
 def read_speech(response: Any, request: Request) -> Outcome:
     """Return what a `SpeechResponse` logs: its audio as an attachment, of the type that was asked for."""
-    fields: Mapping[str, Any] = response if isinstance(response, Mapping) else vars(response)
+    fields = fields_of(response)
     usage = to_loggable(fields.get("usage"))
     about = response_metadata({"usage": usage})
     if not settings().content:
         return Outcome(metadata=about, metrics=usage_metrics(usage))
     data = base64.b64decode(fields["audio_data"])
     audio_format = request.metadata.get("response_format")
-    content_type = f"audio/{_SUBTYPES.get(audio_format, audio_format)}" if isinstance(audio_format, str) else None
-    content_type = content_type or media_type_of(data)
+    content_type = audio_type(audio_format) if isinstance(audio_format, str) else media_type_of(data)
     output: dict[str, Loggable] = {"type": "audio", "mime_type": content_type, "audio_size_bytes": len(data)}
     # A stream may end before any audio: there is no file to upload.
     if data:
-        output["file"] = {**file_fields(bytes_attachment(data, content_type, stem="generated_speech"))}
+        output["file"] = file_fields(bytes_attachment(data, content_type, stem="generated_speech"))
     return Outcome(output, about, usage_metrics(usage))
+
+
+def audio_type(audio_format: str) -> str:
+    """Return the MIME type of what the API calls a format of audio, such as `mp3`."""
+    return "audio/mpeg" if audio_format == "mp3" else f"audio/{audio_format}"
 
 
 @guarded(fallback="<unreadable file>")
 def _file(file: Any) -> Loggable:
     """Return the `File` of a transcription, a model or a dict, as an attachment."""
-    fields: Mapping[str, Any] = file if isinstance(file, Mapping) else getattr(file, "__dict__", {})
+    fields = fields_of(file)
     # The SDK also takes dicts with the names of the wire.
-    name, content, content_type = (
-        next((fields[key] for key in keys if is_given(fields.get(key))), None)
-        for keys in (("file_name", "fileName"), ("content", ""), ("content_type", "Content-Type"))
-    )
+    name = _first_given(fields, "file_name", "fileName")
+    content = _first_given(fields, "content", "")
+    content_type = _first_given(fields, "content_type", "Content-Type")
     data = readable_bytes(content)
     if data is None:
-        named = {
-            "file_name": to_loggable(name),
-            "content": to_loggable(content),
-            "content_type": to_loggable(content_type),
-        }
-        return without_none(named) or to_loggable(file)
+        named = {"file_name": name, "content": content, "content_type": content_type}
+        return without_none({key: to_loggable(value) for key, value in named.items()}) or to_loggable(file)
     name = name if isinstance(name, str) else None
     return bytes_attachment(data, content_type or mimetypes.guess_type(name or "")[0], name)
+
+
+def _first_given(fields: Mapping[str, Any], *names: str) -> Any:
+    return next((fields[name] for name in names if is_given(fields.get(name))), None)
 
 
 TRANSCRIPTIONS = {

@@ -19,7 +19,7 @@ from ..faults import guarded
 from ..operations import CallsInside, Operation, Outcome, Request
 from ..payloads import Loggable, given_fields, is_given, to_loggable, without_none
 from .batch_results import MOST_REQUESTS_SHOWN, BatchResults, Job, first_requests, request_lines
-from .reading import parameters_of, readable_bytes, request_metadata
+from .reading import fields_of, parameters_of, readable_bytes, request_metadata
 
 
 _MOST_REQUEST_BYTES = 16 * 1024 * 1024
@@ -112,11 +112,9 @@ def read_handle(handle: Any, request: Request) -> Outcome:
 @guarded(fallback=None)
 def remember_upload(arguments: Mapping[str, Any], response: Any) -> None:
     """Remember the requests of batch jobs that were uploaded, if these can be read twice and are not too many."""
-    file: Any = arguments.get("file")
     if str(arguments.get("purpose")) != "batch":
         return
-    fields: Mapping[str, Any] = file if isinstance(file, Mapping) else vars(file)
-    content = fields.get("content")
+    content = fields_of(arguments.get("file")).get("content")
     if isinstance(content, bytes | bytearray) or _is_short(content):
         lines = readable_bytes(content) or b""
         known_requests.set(str(response.id), lines, len(lines))

@@ -244,7 +244,7 @@ def _text(content: Any) -> str | None:
 def letters_in(content: Any) -> int:
     """Return how many letters the text or thinking of a delta has; a chunk of another kind counts as one."""
     if isinstance(content, list):
-        return sum(map(letters_in, content))  # pyright: ignore[reportUnknownArgumentType]
+        return sum(map(letters_in, content))
     if not isinstance(content, str) and _field(content, "type") == "thinking":
         return letters_in(_field(content, "thinking"))
     text = _text(content)

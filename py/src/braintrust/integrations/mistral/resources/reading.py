@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import api_error_text
 from ..operations import Outcome, Request, RequestReader, ResponseReader
-from ..payloads import Loggable, is_given, to_loggable, without_none
+from ..payloads import Loggable, to_loggable, without_none
 from ..settings import settings
 from .agent_names import agent_name_of
 from .shapes import shape_parameter
@@ -19,9 +19,9 @@ _RESPONSE_FIELDS = ("id", "object", "model", "created", "created_at", "status")
 
 
 def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseReader:
-    """Let a reader have the response made plain, and no more; one that does not become a dict is logged as it is.
+    """Return a reader of any response from one that reads its loggable fields; a response without any is the output.
 
-    An object of a framework's own, or of a test, that has a usage is read by its attributes.
+    A framework's own object, or a test's, is read by its attributes if one of them is the usage.
     """
 
     @functools.wraps(read)
@@ -91,7 +91,7 @@ def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[st
     """
     metadata: dict[str, Loggable] = {"provider": "mistral"}
     for name, value in arguments.items():
-        if name not in content and is_given(value):
+        if name not in content:
             parameter = shape_parameter(name, to_loggable(value, name))
             if parameter is not None:
                 metadata["request_metadata" if name == "metadata" else name] = parameter
@@ -106,8 +106,8 @@ def with_agent_name(metadata: dict[str, Loggable]) -> dict[str, Loggable]:
 
 def parameters_of(values: Mapping[str, Any]) -> dict[str, Loggable]:
     """Return the arguments of a call that were given, or the fields of what it returned, made plain."""
-    given = {name: value for name, value in values.items() if is_given(value)}
-    return without_none({name: shape_parameter(name, to_loggable(value, name)) for name, value in given.items()})
+    parameters = {name: shape_parameter(name, to_loggable(value, name)) for name, value in values.items()}
+    return without_none(parameters)
 
 
 def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
@@ -120,7 +120,7 @@ def response_metadata(response: Mapping[str, Loggable]) -> dict[str, Loggable]:
 
 
 def finish_error(finish_reason: Loggable) -> str | None:
-    """Return the error of an answer that the model stopped writing because of one; no more is known of it."""
+    """Return the error of an answer that ended because of one, of which nothing else is known."""
     return "finish_reason: error" if finish_reason == "error" else None
 
 
@@ -133,11 +133,12 @@ def error_text(error: Loggable) -> str | None:
 
 def unix_time(timestamp: Loggable) -> float | None:
     """Return an ISO 8601 time as Unix seconds; one without an offset is UTC."""
-    is_time = isinstance(timestamp, str) and len(timestamp) <= _LONGEST_TIME
-    return _parse_time(str(timestamp)) if is_time else None
+    if not isinstance(timestamp, str) or len(timestamp) > _LONGEST_TIME:
+        return None
+    return _parse_time(timestamp)
 
 
-# Where model calls are shown, each time is read for what it tells of the order, and again where it is logged.
+# With model calls shown, each time is read twice: for the order of the entries, and for their spans.
 @functools.lru_cache(maxsize=256)
 def _parse_time(timestamp: str) -> float | None:
     try:
@@ -146,6 +147,11 @@ def _parse_time(timestamp: str) -> float | None:
     except ValueError:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+
+
+def fields_of(value: Any) -> Mapping[str, Any]:
+    """Return the fields of one of the SDK's models, or of the dict that may stand in its place, as they are."""
+    return value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
 
 
 def readable_bytes(content: Any) -> bytes | None:

@@ -1,10 +1,12 @@
 """What realtime sessions log: what was said, or read aloud, each transcription and each generation as one model call.
 
-input: of a generation, its text; of a transcription nothing, as audio is logged only where
-`BRAINTRUST_MISTRAL_REALTIME_AUDIO=true` asks for it. output: of a transcription its text, of a generation what audio
-came; of a session all of these in order. metadata: the model, what the session was told and what the service made of
-it, `turns` as the service detected them, `audio_size_bytes`, `audio_seconds` where the format tells, and `audio`, the
-session's audio as one attachment of at most 10 MiB. metrics: the usage that the API reports.
+- `input`: of a generation, its text; of a transcription nothing, as audio is logged only where
+  `BRAINTRUST_MISTRAL_REALTIME_AUDIO=true` asks for it.
+- `output`: of a transcription its text, of a generation what audio came; of a session all of these in order.
+- `metadata`: the model, what the session was told and what the service made of it, `turns` as the service detected
+  them, `audio_size_bytes`, `audio_seconds` where the format tells, and `audio`, the session's audio as one attachment
+  of at most 10 MiB.
+- `metrics`: the usage that the API reports.
 """
 
 import base64
@@ -18,14 +20,15 @@ from typing import Any, Generic, TypeVar
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..media import bytes_attachment, file_fields
+from ..media import bytes_attachment
 from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
 from ..settings import settings
-from .audio import read_transcription, speaker_references
+from .audio import audio_type, read_transcription, with_speaker_references
 from .audio_stream import TranscriptionAccumulator
 from .chunks import Pieces, event_fields
 from .reading import error_text, request_metadata, response_metadata
+from .shapes import file_fields
 from .usage import usage_metrics
 
 
@@ -34,7 +37,6 @@ AUDIO = "BRAINTRUST_MISTRAL_REALTIME_AUDIO"
 
 _MOST_AUDIO_BYTES = 10 * 1024 * 1024
 _SAMPLE_BYTES = {"pcm_s16le": 2, "pcm_s32le": 4, "pcm_f16le": 2, "pcm_f32le": 4, "pcm_mulaw": 1, "pcm_alaw": 1}
-_SUBTYPES = {"mp3": "mpeg"}
 
 
 class _Audio:
@@ -55,12 +57,12 @@ class _Audio:
         """Return the audio as metadata: an attachment that can be played, as far as the format is known."""
         if not self._kept:
             return {}
-        data, subtype = bytes(self._kept), _SUBTYPES.get(str(audio_format), str(audio_format))
+        data, content_type = bytes(self._kept), audio_type(str(audio_format))
         if isinstance(audio_format, dict):
-            data, subtype = _playable(data, audio_format)
-        media = bytes_attachment(data, f"audio/{subtype}", stem="realtime_audio")
+            data, content_type = _playable(data, audio_format)
+        media = bytes_attachment(data, content_type, stem="realtime_audio")
         return {
-            "audio": {"type": "file", "file": {**file_fields(media)}},
+            "audio": {"type": "file", "file": file_fields(media)},
             "audio_truncated": True if self.size > len(self._kept) else None,
         }
 
@@ -97,7 +99,7 @@ class _Transcription:
             output=outcome.output,
             metadata={**about, **(outcome.metadata or {}), **without_none(counted)},
             span_type=SpanTypeAttribute.LLM,
-            metrics={**outcome.metrics, **_first_output(self.began, self._events.first_output)},
+            metrics={**outcome.metrics, **_time_to_first_token(self.began, self._events.first_output)},
         )
 
 
@@ -125,7 +127,7 @@ class _Generation:
             output={"type": "audio", "audio_size_bytes": self.audio_size},
             metadata={**about, **response_metadata({"usage": self._usage})},
             span_type=SpanTypeAttribute.LLM,
-            metrics={**usage_metrics(self._usage), **_first_output(self.began, self._first_output)},
+            metrics={**usage_metrics(self._usage), **_time_to_first_token(self.began, self._first_output)},
         )
 
 
@@ -137,7 +139,7 @@ class _Session(Generic[C]):
 
     def __init__(self, arguments: Mapping[str, Any], begin: Callable[[], C]) -> None:
         self._begin = begin
-        self.request = Request(metadata=speaker_references(request_metadata(arguments, set()), arguments))
+        self.request = Request(metadata=with_speaker_references(request_metadata(arguments, set()), arguments))
         self._about: dict[str, Loggable] = {}
         self._audio = _Audio()
         self._call: C | None = None
@@ -164,11 +166,7 @@ class _Session(Generic[C]):
         elif kind == "error":
             self._error = error_text(to_loggable(data.error))
             yield from (child._replace(error=self._error) for child in self.finish())
-        elif (
-            isinstance(kind, str)
-            and kind.startswith(("transcription.", "speech.", "turn."))
-            and self.arrived(kind, data)
-        ):
+        elif str(kind).startswith(("transcription.", "speech.", "turn.")) and self.arrived(kind, data):
             yield from self.finish()
 
     def arrived(self, kind: str, data: Any) -> bool:
@@ -251,7 +249,7 @@ class SpeechSession(_Session[_Generation]):
         return self._about.get("response_format")
 
 
-def _first_output(began: float, first_output: float | None) -> dict[str, float]:
+def _time_to_first_token(began: float, first_output: float | None) -> dict[str, float]:
     return {} if first_output is None else {"time_to_first_token": first_output - began}
 
 
@@ -264,10 +262,10 @@ def _seconds(size: int, audio_format: Loggable) -> float:
 
 
 def _playable(data: bytes, audio_format: Mapping[str, Loggable]) -> tuple[bytes, str]:
-    """Return raw audio as a file that can be played, and its type; as it is, where that takes more than a head."""
+    """Return raw audio as a file that can be played, and its type; unchanged where that takes more than a header."""
     encoding, rate = str(audio_format.get("encoding")), audio_format.get("sample_rate")
     if encoding not in ("pcm_s16le", "pcm_s32le") or not isinstance(rate, int):
-        return data, "pcm"
+        return data, "audio/pcm"
     file = io.BytesIO()
     # Pylint knows the class that reads alone.
     # pylint: disable=no-member
@@ -276,4 +274,4 @@ def _playable(data: bytes, audio_format: Mapping[str, Loggable]) -> tuple[bytes,
         sound.setsampwidth(_SAMPLE_BYTES[encoding])
         sound.setframerate(rate)
         sound.writeframes(data)
-    return file.getvalue(), "wav"
+    return file.getvalue(), "audio/wav"

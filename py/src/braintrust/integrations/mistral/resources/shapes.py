@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from braintrust.logger import BaseAttachment
 
-from ..media import bytes_attachment, bytes_in_memory, file_fields
+from ..media import bytes_attachment, bytes_in_memory
 from ..payloads import Loggable, only_dicts
 
 
@@ -31,10 +31,12 @@ def shape_chunk(chunk: Loggable) -> Loggable:
 
     The file has the `document_name` that the caller gave it, or else one made from its type.
     """
-    if isinstance(chunk, dict) and chunk.get("type") == "thinking":
+    if not isinstance(chunk, dict):
+        return chunk
+    if chunk.get("type") == "thinking":
         return {**chunk, "thinking": shape_content(chunk.get("thinking"))}
-    kind = _media_kind(chunk) if isinstance(chunk, dict) else None
-    if kind is None or not isinstance(chunk, dict):
+    kind = _media_kind(chunk)
+    if kind is None:
         return chunk
     media = chunk[kind]
     if kind == "image_url":
@@ -47,7 +49,14 @@ def shape_chunk(chunk: Loggable) -> Loggable:
     name = chunk.get("document_name")
     if isinstance(name, str) and name:
         media = _named(media, name)
-    return {"type": "file", "file": {**file_fields(media)}}
+    return {"type": "file", "file": file_fields(media)}
+
+
+def file_fields(media: BaseAttachment | str) -> dict[str, Loggable]:
+    """Return a file by its name and its data, as OpenAI's chat format has it; a note in its place has no name."""
+    if isinstance(media, str):
+        return {"file_data": media}
+    return {"filename": media.reference["filename"], "file_data": media}
 
 
 def shape_messages(messages: Loggable) -> Loggable:
