@@ -68,7 +68,7 @@ class Child(NamedTuple):
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
         arrival: when its events were seen, of a stream.
-        waits_as: set for a function call whose result the application sends later.
+        pending_key: set for a function call whose result the application sends later.
         metrics: what it alone used, beside its times.
         children: those below it, in its own time.
     """

@@ -32,7 +32,7 @@ def read_request(arguments: Mapping[str, Any]) -> Request:
     inputs = shape_entries(to_loggable(arguments.get("inputs")))
     for entry in only_dicts(inputs):
         learn_from_handoff(entry)
-    return Request(inputs, metadata, tuple(_settlements(inputs, metadata)))
+    return Request(inputs, metadata, tuple(_tool_call_updates(inputs, metadata)))
 
 
 @from_loggable
@@ -41,22 +41,16 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
     outputs = shape_entries(response.get("outputs"))
     conversation_id = response.get("conversation_id")
     usage = response.get("usage")
-    model: Loggable = None
-    children: list[Child] = []
-    for entry in only_dicts(outputs):
+    entries = only_dicts(outputs)
+    for entry in entries:
         learn_from_handoff(entry)
-    for index, entry in enumerate(outputs if isinstance(outputs, list) else ()):
-        if isinstance(entry, dict):
-            model = model or entry.get("model")
-            if entry.get("type") in _CHILD_TYPES:
-                was_read: Child | None = entry.reading if isinstance(entry, LoggableFields) else None
-                name = agent_name_of(entry.get("agent_id"))
-                # It may have become known since whose it is.
-                if was_read is None or (was_read.child_index, was_read.metadata.get("agent_name")) != (index, name):
-                    was_read = _child(entry, index, conversation_id)
-                children.append(was_read)
+    children = [
+        _child_read_before(entry, index) or _child(entry, index, conversation_id)
+        for index, entry in enumerate(outputs if isinstance(outputs, list) else ())
+        if isinstance(entry, dict) and entry.get("type") in _CHILD_TYPES
+    ]
     metadata: dict[str, Loggable] = {
-        "model": model,
+        "model": next((entry["model"] for entry in entries if entry.get("model")), None),
         "conversation_id": conversation_id,
         "object": response.get("object"),
         "connectors": usage.get("connectors") if isinstance(usage, dict) else None,
@@ -71,6 +65,14 @@ def read_response(response: dict[str, Loggable]) -> Outcome:
     )
 
 
+def _child_read_before(entry: dict[str, Loggable], index: int) -> Child | None:
+    """Return what `read_ended` read of an entry, unless its index or the name of its agent is another one by now."""
+    child: Child | None = entry.reading if isinstance(entry, LoggableFields) else None
+    if child is None or child.child_index != index:
+        return None
+    return child if child.metadata.get("agent_name") == agent_name_of(entry.get("agent_id")) else None
+
+
 def read_ended(accumulator: ConversationAccumulator, request: Request) -> list[Child]:
     """Return the children of an open stream that have ended, each once."""
     conversation_id = accumulator.conversation_id
@@ -81,7 +83,7 @@ def read_ended(accumulator: ConversationAccumulator, request: Request) -> list[C
 @guarded(fallback=None)
 def _streamed_child(entry: StreamedEntry, conversation_id: str | None) -> Child:
     learn_from_handoff(entry.fields)
-    # The response, which is read when the stream ends, has the same entry.
+    # The response, which is read when the stream ends, holds the same fields.
     child = entry.fields.reading = _child(entry.fields, entry.output_index, conversation_id, entry.arrival)
     return child
 
@@ -95,7 +97,7 @@ def read_lookup_request(arguments: Mapping[str, Any]) -> Request:
 
 @from_loggable
 def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
-    """Return what a conversation, a list of them, their history or their messages logs: all of it, and no children."""
+    """Return what a conversation, a list of them, a history or messages log: all of it, and no children."""
     shaped = {name: shape_entries(response[name]) for name in ("entries", "messages") if name in response}
     for entry in only_dicts(shaped.get("entries")):
         learn_from_handoff(entry)
@@ -103,7 +105,7 @@ def read_lookup_response(response: dict[str, Loggable]) -> Outcome:
     return Outcome({**response, **shaped}, without_none(metadata))
 
 
-def _settlements(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[ToolCallUpdate]:
+def _tool_call_updates(inputs: Loggable, metadata: Mapping[str, Loggable]) -> Iterable[ToolCallUpdate]:
     """Yield what an append brings for the function calls of the conversation so far."""
     conversation_id = metadata.get("conversation_id")
     for confirmation in only_dicts(metadata.get("tool_confirmations")):
@@ -149,16 +151,26 @@ def _child(
         metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         pending_key = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
-    start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
-    about = without_none(metadata)
-    return Child(name, arguments, output, about, index, error, start, end, arrival, pending_key)
+    return Child(
+        name,
+        arguments,
+        output,
+        metadata=without_none(metadata),
+        child_index=index,
+        error=error,
+        start=unix_time(entry.get("created_at")),
+        end=unix_time(entry.get("completed_at")),
+        arrival=arrival,
+        pending_key=pending_key,
+    )
 
 
 def _tool_failure(info: Loggable, name: str) -> str | None:
     """Return the error of a failed hosted tool; its ids, times and status are those of a success."""
     result = info.get("result") if isinstance(info, dict) else None
-    is_failure = isinstance(result, str) and result.startswith(_TOOL_FAILURE)
-    return tool_error_text(str(result), name) if is_failure else None
+    if isinstance(result, str) and result.startswith(_TOOL_FAILURE):
+        return tool_error_text(result, name)
+    return None
 
 
 def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolCallKey | None:
@@ -169,7 +181,7 @@ def _call_key(conversation_id: Loggable, entry: Mapping[str, Loggable]) -> ToolC
 
 
 def _agent(entry: Mapping[str, Loggable], side: str) -> dict[str, Loggable] | None:
-    """Return one side of a handoff."""
+    """Return the agent on one side of a handoff, `previous` or `next`."""
     agent_id = entry.get(f"{side}_agent_id")
     name = entry.get(f"{side}_agent_name") or agent_name_of(agent_id)
     return without_none({"agent_id": agent_id, "agent_name": name}) or None

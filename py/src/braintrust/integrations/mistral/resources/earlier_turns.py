@@ -15,7 +15,7 @@ from .chat_format import Entry, Message, entries_of, messages_of
 
 
 _MOST_BYTES = 8 * 1024 * 1024
-# A single long conversation is not to push out all others.
+# One long conversation must not push out all others.
 _MOST_BYTES_OF_A_CONVERSATION = _MOST_BYTES // 4
 
 _SETTINGS = ("model", "agent_id", "instructions", "tools", "completion_args")
@@ -56,17 +56,17 @@ class Conversation(NamedTuple):
 
     def with_request(self, request: Request) -> "Conversation":
         """Return it with what a request adds."""
-        settings = without_none({name: request.metadata.get(name) for name in _SETTINGS})
+        given = without_none({name: request.metadata.get(name) for name in _SETTINGS})
         turns = (*self.turns, Turn.of(entries_of(request.input)))
-        return Conversation(turns, {**self.settings, **settings}, self.left_out)
+        return Conversation(turns, {**self.settings, **given}, self.left_out)
 
     def up_to(self, entry_id: Loggable) -> "Conversation":
         """Return it up to an entry; without any turn where that is unknown, as are the ids of a request's inputs."""
         for number, turn in enumerate(self.turns):
             for index, entry in enumerate(turn.entries):
                 if entry.get("id") == entry_id:
-                    earlier = self.turns[:number]
-                    return Conversation((*earlier, Turn.of(turn.entries[: index + 1])), self.settings, self.left_out)
+                    turns = (*self.turns[:number], Turn.of(turn.entries[: index + 1]))
+                    return self._replace(turns=turns)
         return Conversation(settings=self.settings)
 
 
@@ -83,7 +83,7 @@ def conversation_before(request: Request) -> Conversation:
 
 @guarded(fallback=None)
 def remember(conversation: Conversation, request: Request, outcome: Outcome) -> None:
-    """Know what came of a request to a conversation, which is given with the request, for the requests after it."""
+    """Remember what came of a request; `conversation` has that request already."""
     conversation_id = (outcome.metadata or {}).get("conversation_id") or request.metadata.get("conversation_id")
     if not isinstance(conversation_id, str) or request.metadata.get("store") is False:
         return
