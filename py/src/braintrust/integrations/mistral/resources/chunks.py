@@ -10,7 +10,7 @@ from ..payloads import given_fields, is_given
 # A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
 MOST_PIECES = 32
 
-# Each reads all that has arrived, and code is full of braces.
+# An attempt reads all that has arrived, and code is full of braces.
 _MOST_ATTEMPTS = 8
 
 
@@ -60,8 +60,9 @@ class Content:
     __slots__ = ("_chunks", "_open", "recent", "text", "text_index")
 
     def __init__(self) -> None:
-        # In order of arrival, with the content_index each came under; and the latest of each content_index.
+        # In order of arrival, each with its content_index.
         self._chunks: list[tuple[int, _Chunk]] = []
+        # The latest of each content_index.
         self._open: dict[int, _Chunk] = {}
         self.text_index: int | None = None
         self.text = Pieces()
@@ -71,7 +72,7 @@ class Content:
         """Fold a delta: a string or one chunk."""
         chunk = self._open.get(index)
         if chunk is None or not chunk.add(content):
-            if isinstance(chunk, _TextChunk) and not chunk.text.value():
+            if isinstance(chunk, _TextChunk) and not chunk.text:
                 # An empty first delta announced a message, not a text.
                 chunk.is_announcement = True
             chunk = self._open[index] = _make_chunk(content)
@@ -85,7 +86,7 @@ class Content:
         """Return the content: a string where it is one text that came as strings, else a list of chunks."""
         in_order = sorted(self._chunks, key=lambda item: item[0])
         chunks = [chunk for _, chunk in in_order if not (isinstance(chunk, _TextChunk) and chunk.is_announcement)]
-        if len(chunks) == 1 and isinstance(chunks[0], _TextChunk) and chunks[0].bare:
+        if len(chunks) == 1 and isinstance(chunks[0], _TextChunk) and chunks[0].is_string:
             return chunks[0].text.value()
         return [chunk.finish() for chunk in chunks]
 
@@ -118,22 +119,23 @@ class Arguments:
         """Tell whether a piece begins other arguments: these are whole, and two JSON objects are not one."""
         if self._object is not None or not isinstance(piece, str):
             return True
-        # Before anything as long as the arguments is read: a brace in front of another is rare.
-        return piece.startswith("{") and self._is_json(self._text)
+        # A piece that begins with a brace is rare: only then all of the arguments is read.
+        return piece.startswith("{") and self._is_json()
 
     def are_whole(self) -> bool:
-        """Tell whether they are a whole JSON object by now; not found out any more where many pieces end like one."""
-        if self._object is not None or self._attempts >= _MOST_ATTEMPTS:
-            return self._object is not None
-        self._attempts += self._text is not None and self._text.ends_with("}")
-        return self._is_json(self._text)
+        """Tell whether they are a whole JSON object by now; where many pieces end like one, this is given up."""
+        if self._object is not None:
+            return True
+        if self._attempts >= _MOST_ATTEMPTS or self._text is None or not self._text.ends_with("}"):
+            return False
+        self._attempts += 1
+        return self._is_json()
 
-    @staticmethod
-    def _is_json(text: Pieces | None) -> bool:
-        if text is None or not text.ends_with("}"):
+    def _is_json(self) -> bool:
+        if self._text is None or not self._text.ends_with("}"):
             return False
         try:
-            json.loads(text.value())
+            json.loads(self._text.value())
         except (ValueError, RecursionError):
             return False
         return True
@@ -151,7 +153,7 @@ class _Chunk:
     __slots__ = ()
 
     def add(self, content: Any) -> bool:
-        """Fold a delta into this chunk, or return that it is a chunk of its own."""
+        """Fold a delta into this chunk and return true, or return false where it is a chunk of its own."""
         return False
 
     def finish(self) -> Any:
@@ -160,16 +162,19 @@ class _Chunk:
 
 
 class _TextChunk(_Chunk):
-    """A text, of strings or of text chunks."""
+    """A text, of strings or of text chunks.
 
-    __slots__ = ("bare", "is_announcement", "text")
+    Attributes:
+        is_string: whether every delta was a string; if it is the only chunk of a message, the content is a string.
+        is_announcement: whether it is empty, and what came next was no text.
+    """
+
+    __slots__ = ("is_announcement", "is_string", "text")
 
     def __init__(self, content: Any) -> None:
         self.text = Pieces()
-        self.bare = True
-        """Every delta was a string: the only chunk of a message, it makes the whole content a string."""
+        self.is_string = True
         self.is_announcement = False
-        """It is empty, and what came next was no text."""
         self.add(content)
 
     def add(self, content: Any) -> bool:
@@ -177,7 +182,7 @@ class _TextChunk(_Chunk):
         text = _text(content)
         if text is None:
             return False
-        self.bare = self.bare and isinstance(content, str)
+        self.is_string = self.is_string and isinstance(content, str)
         self.text.add(text)
         return True
 

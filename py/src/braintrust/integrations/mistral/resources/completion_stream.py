@@ -62,9 +62,9 @@ class CompletionAccumulator:
         return {**self._fields, "choices": [choice.finish() for choice in self._in_order()]}
 
     def arrivals(self) -> dict[int, Arrival]:
-        """Return when the pieces of each tool call arrived, by its number in the response."""
+        """Return when the pieces of each tool call arrived, by its index among those of all choices."""
         calls = [call for choice in self._in_order() for call in choice.tool_calls()]
-        return {number: call.arrival for number, call in enumerate(calls)}
+        return {index: call.arrival for index, call in enumerate(calls)}
 
     def _in_order(self) -> "list[_Choice]":
         return [self._choices[index] for index in sorted(self._choices)]
@@ -82,7 +82,7 @@ class CompletionAccumulator:
             message = state.add(choice, now)
             if self.first_output is None and message.has_output:
                 self.first_output = now
-            # Until there is an output, every chunk may be the first to bring it.
+            # Until there is an output, the next chunk may bring the first of it, whose time is taken here.
             goes_on = message.awaits_text and self.first_output is not None
             self._text = (choice.index, message.content) if goes_on else None
         self._fields.update(fields)
@@ -125,11 +125,11 @@ class _Choice:
         logprobs = {name: {"content": tokens} for name, tokens in self._logprobs.items()}
         if len(messages) > 1:
             return {**self._fields, **logprobs, "messages": messages}
-        # None, where its chunks could not be read.
-        return {**self._fields, **logprobs, "message": next(iter(messages), None)}
+        # There is none where its chunks could not be read.
+        return {**self._fields, **logprobs, "message": messages[0] if messages else None}
 
     def _in_order(self) -> "list[_Message]":
-        return [self._messages[place] for place in sorted(self._messages)]
+        return [self._messages[index] for index in sorted(self._messages)]
 
 
 class _Message:
@@ -149,7 +149,7 @@ class _Message:
         self._has_content = False
         self.calls: list[_ToolCall] = []
         self.has_output = False
-        # The latest of each index, or place in the delta, and by their ids those that have one.
+        # The latest of each index, or position in the delta, and by their ids those that have one.
         self._open: dict[int | str, _ToolCall] = {}
 
     @property
@@ -162,13 +162,13 @@ class _Message:
         content, calls = delta.pop("content", None), delta.pop("tool_calls", None)
         if content is not None:
             for part in content if isinstance(content, list) else [content]:
-                # The last delta is an empty text, whatever came before.
+                # The last delta is an empty text, whatever came before it.
                 if part != "" or not self._has_content:
                     self.content.add(part)
                 self.has_output = self.has_output or letters_in(part) > 0
             self._has_content = True
-        for place, call in enumerate(calls or ()):
-            self._add_call(call, place, now)
+        for position, call in enumerate(calls or ()):
+            self._add_call(call, position, now)
             self.has_output = True
         self._fields.update(delta)
 
@@ -181,17 +181,17 @@ class _Message:
             fields["tool_calls"] = [call.finish() for call in self.calls]
         return fields
 
-    def _add_call(self, piece: Any, place: int, now: float) -> None:
+    def _add_call(self, piece: Any, position: int, now: float) -> None:
         """Fold a piece into the call that it belongs to, or begin one with it.
 
-        Pieces belong together by their index, or their place in the delta where they have none; within that by their
-        ids, where both have one. Of pieces with neither, one that names a function after the arguments of the call
-        before begins the next call.
+        Pieces with the same index belong together, or with the same position in their deltas where they have none; if
+        both have an id, only if that is the same too. Without either, a piece that names a function after the
+        arguments of a call begins the next call.
         """
         fields = given_fields(piece)
         if fields.get("id") in _NO_IDS:
             del fields["id"]
-        call_id, index = fields.get("id"), fields.get("index", place)
+        call_id, index = fields.get("id"), fields.get("index", position)
         call = self._open.get(index)
         if call_id is not None:
             if call is None or call.id is not None:

@@ -23,41 +23,42 @@ def read_fim_request(arguments: Mapping[str, Any]) -> Request:
 @from_loggable
 def read_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a `ChatCompletionResponse` logs."""
-    choices = shape_choices(response.get("choices"))
-    errors = (finish_error(choice.get("finish_reason")) for choice in only_dicts(choices))
+    output = shape_choices(response.get("choices"))
+    choices = only_dicts(output)
+    errors = (finish_error(choice.get("finish_reason")) for choice in choices)
     return Outcome(
-        output=choices,
+        output=output,
         metadata=response_metadata(response),
         metrics=usage_metrics(response.get("usage")),
-        children=list(_children(only_dicts(choices))),
+        children=list(_children(choices)),
         error=next(filter(None, errors), None),
     )
 
 
 def _children(choices: list[dict[str, Loggable]]) -> Iterator[Child]:
     """Yield the tool calls of all choices as child spans."""
-    number = itertools.count()
-    for place, choice in enumerate(choices):
+    child_indexes = itertools.count()
+    for choice_index, choice in enumerate(choices):
         # Several messages, where Mistral ran tools itself: those that call them, and those that bring the results.
         messages = only_dicts([choice.get("message")]) or only_dicts(choice.get("messages"))
         results = {str(message.get("tool_call_id")): message.get("content") for message in messages}
         calls = [call for message in messages for call in only_dicts(message.get("tool_calls"))]
-        for index, call in enumerate(calls):
+        for tool_index, call in enumerate(calls):
             function = call.get("function")
             function = function if isinstance(function, dict) else {}
             metadata = {
                 "tool_type": call.get("type", "function"),
                 "tool_name": function.get("name"),
                 "tool_call_id": call.get("id"),
-                "tool_index": call.get("index", index),
-                "choice_index": choice.get("index", place),
+                "tool_index": call.get("index", tool_index),
+                "choice_index": choice.get("index", choice_index),
             }
             yield Child(
                 name=f"tool: {metadata['tool_name']}",
                 input=parse_arguments(function.get("arguments")),
                 output=results.get(str(call["id"])) if "id" in call else None,
                 metadata=without_none(metadata),
-                child_index=next(number),
+                child_index=next(child_indexes),
             )
 
 
@@ -74,12 +75,12 @@ def _operations(resource: str, read_request: RequestReader) -> dict[str, Operati
     }
 
 
-_READ_MESSAGES = request_reader("messages", shape=shape_messages)
+_read_messages = request_reader("messages", shape=shape_messages)
 
-CHAT = _operations("chat", _READ_MESSAGES)
+CHAT = _operations("chat", _read_messages)
 """The traced methods of `client.chat`; `parse` and `parse_stream` go through them."""
 
-AGENTS = _operations("agents", _READ_MESSAGES)
+AGENTS = _operations("agents", _read_messages)
 """The traced methods of `client.agents`."""
 
 FIM = _operations("fim", read_fim_request)

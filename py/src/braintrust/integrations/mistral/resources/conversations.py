@@ -151,18 +151,9 @@ def _child(
         metadata["tool_call_id"] = entry.get("tool_call_id") or entry.get("id")
         metadata["tool_approval"] = _APPROVALS.get(str(entry.get("confirmation_status")))
         pending_key = _call_key(conversation_id, entry) if metadata["tool_approval"] != "denied" else None
-    return Child(
-        name,
-        arguments,
-        output,
-        metadata=without_none(metadata),
-        child_index=index,
-        error=error,
-        start=unix_time(entry.get("created_at")),
-        end=unix_time(entry.get("completed_at")),
-        arrival=arrival,
-        pending_key=pending_key,
-    )
+    start, end = unix_time(entry.get("created_at")), unix_time(entry.get("completed_at"))
+    about = without_none(metadata)
+    return Child(name, arguments, output, about, index, error, start, end, arrival, pending_key)
 
 
 def _tool_failure(info: Loggable, name: str) -> str | None:
