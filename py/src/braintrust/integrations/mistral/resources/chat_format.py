@@ -21,6 +21,9 @@ REQUESTED = frozenset({"tool.execution", "function.call", "agent.handoff"})
 WRITTEN = REQUESTED | {"message.output"}
 """The types of entries that come from a model call."""
 
+# These hold their results themselves.
+_ANSWERED = ("tool.execution", "agent.handoff")
+
 
 def entries_of(inputs: Loggable) -> list[Entry]:
     """Return the inputs of a request as entries: a text is what the user says."""
@@ -70,17 +73,13 @@ def entry_type(entry: Entry) -> str:
     return kind if isinstance(kind, str) else "function.result" if "result" in entry else ""
 
 
-# Whose results are in the entry itself.
-_ANSWERED = ("tool.execution", "agent.handoff")
-
-
 class _Group:
     """What one model call has written so far, and when its executions were over."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self._has_executions = False
-        # Of its executions; the end is not known as soon as that of one is not.
+        # Of its executions; if the end of one is not known, neither is theirs.
         self._latest_start = float("-inf")
         self._end: float | None = float("-inf")
 
@@ -91,10 +90,10 @@ class _Group:
             return False
         if not self._has_executions:
             return True
-        start = unix_time(entry.get("created_at"))
         if entry_type(entry) == "message.output":
             return False
-        # Of the same moment are those that took no time: nothing tells that one waited for the other.
+        start = unix_time(entry.get("created_at"))
+        # Those that took no time begin at the same moment: nothing tells that one waited for the other.
         return start is None or self._end is None or start < self._end or start <= self._latest_start
 
     def add(self, entry: Entry) -> None:

@@ -35,7 +35,9 @@ from .earlier_turns import Conversation, conversation_before, remember
 from .reading import unix_time
 
 
+_AGENT_FIELDS = ("model", "agent_id")
 _MOST_BYTES_OF_INPUTS = 1024 * 1024
+_NOTE_BYTES = 128
 
 # While a stream is open nobody knows how many calls are to come: each takes half of the room that is left at most.
 _PARTS_WHILE_OPEN = 2
@@ -88,7 +90,7 @@ def _in_order(calls: Sequence[Child], others: Sequence[Child]) -> list[Child]:
 
 
 class _Call(NamedTuple):
-    """One model call: the place of its first entry among the outputs, what it wrote, and what it had seen."""
+    """One model call: the index of its first entry among the outputs, what it wrote, and what it had seen."""
 
     first_index: int
     entries: list[Entry]
@@ -110,7 +112,7 @@ def _children(
     for index, entries in groups:
         if index is not None:
             logged = inputs_so_far.get(index)
-            calls.append(_Call(index, entries, inputs.take(left) if logged is None else inputs.took(logged)))
+            calls.append(_Call(index, entries, inputs.make(left) if logged is None else inputs.reuse(logged)))
             left -= logged is None
         inputs.add(group_messages(entries))
     agents = _agents([call.entries for call in calls], conversation)
@@ -123,7 +125,7 @@ class CallsSoFar:
     A call that was read goes on where it turns out to have asked for more.
 
     Attributes:
-        inputs: what the calls that were read had seen, by the places of their first entries.
+        inputs: what the calls that were read had seen, by the indexes of their first entries.
     """
 
     def __init__(self, before: Conversation) -> None:
@@ -147,8 +149,9 @@ class CallsSoFar:
             streamed = [*itertools.islice(rest, len(group))]
             is_over = number < len(groups) or any(entry.is_whole for entry in streamed)
             if index is not None and index not in self.inputs and is_over:
-                self.inputs[index] = input = self._inputs.take(_PARTS_WHILE_OPEN)
-                child = _child(_Call(index, group, input), self._agent(group), request, conversation)
+                call = _Call(index, group, self._inputs.make(_PARTS_WHILE_OPEN))
+                self.inputs[index] = call.input
+                child = _child(call, _agent(group, self._known), request, conversation)
                 children.append(child._replace(arrival=_arrival(streamed)))
             if number == len(groups) or not all(entry.has_ended for entry in streamed):
                 break
@@ -159,25 +162,22 @@ class CallsSoFar:
         conversation = self._before.with_request(request)
         self._allowed = _count_allowed(request)
         self._inputs = _Inputs(conversation, len(self._before.messages()))
-        self._known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
+        self._known = {name: conversation.settings.get(name) for name in _AGENT_FIELDS}
         self._conversation = conversation
         return conversation
 
-    def _agent(self, call: Sequence[Entry]) -> dict[str, Loggable]:
-        """Return the model, the agent and its name, as far as they are known yet."""
-        agent = {name: _first_given(name, call) or value for name, value in self._known.items()}
-        return {**agent, "agent_name": agent_name_of(agent["agent_id"])}
-
     def _close(self, index: int | None, group: Sequence[Entry]) -> None:
-        """Know what the calls after this one have seen."""
+        """Go on to the next call, which has seen this one, and may be another agent's."""
         self._inputs.add(group_messages(group))
         self._start += len(group)
         self._allowed -= index is None
         for entry in group:
             learn_from_handoff(entry)
-        agent = {name: value for name, value in self._agent(group).items() if name in self._known}
-        is_handoff = entry_type(group[-1]) == "agent.handoff"
-        self._known = {"model": None, "agent_id": group[-1].get("next_agent_id")} if is_handoff else agent
+        if entry_type(group[-1]) == "agent.handoff":
+            self._known = {"model": None, "agent_id": group[-1].get("next_agent_id")}
+        else:
+            agent = _agent(group, self._known)
+            self._known = {name: agent[name] for name in _AGENT_FIELDS}
 
 
 def _arrival(entries: Sequence[StreamedEntry]) -> Arrival:
@@ -187,20 +187,19 @@ def _arrival(entries: Sequence[StreamedEntry]) -> Arrival:
 
 
 def _groups(outputs: Iterable[tuple[int, Loggable]], allowed: int) -> list[tuple[int | None, list[Entry]]]:
-    """Return entries by model call, each call with the place of its first one; given with their places.
+    """Return entries, which are given with their indexes, by model call, each call with the index of its first one.
 
     The first executions, as many as the request allowed, have none: a call of an earlier response asked for them.
     """
-    # Of other types, which are still to come, a stream brings nothing.
-    written = [(index, entry) for index, entry in outputs if isinstance(entry, dict)]
-    written = [(index, entry) for index, entry in written if entry_type(entry) in WRITTEN]
+    # Of types that nobody knows yet, a stream brings nothing.
+    written = [(index, entry) for index, entry in outputs if isinstance(entry, dict) and entry_type(entry) in WRITTEN]
     executions = itertools.takewhile(lambda item: entry_type(item[1]) == "tool.execution", written)
     settled = len(list(itertools.islice(executions, allowed)))
     groups: list[tuple[int | None, list[Entry]]] = [(None, [entry]) for _, entry in written[:settled]]
     rest = iter(written[settled:])
     for entries in split_calls(entry for _, entry in written[settled:]):
-        places = [index for index, _ in itertools.islice(rest, len(entries))]
-        groups.append((places[0], entries))
+        indexes = [index for index, _ in itertools.islice(rest, len(entries))]
+        groups.append((indexes[0], entries))
     return groups
 
 
@@ -236,21 +235,23 @@ def _agents(calls: Sequence[Sequence[Entry]], conversation: Conversation) -> lis
 
     Not every entry names them: up to a handoff they are the same, and the next agent's after it.
     """
-    known = {name: conversation.settings.get(name) for name in ("model", "agent_id")}
+    known = {name: conversation.settings.get(name) for name in _AGENT_FIELDS}
     agents: list[dict[str, Loggable]] = []
     while len(agents) < len(calls):
         stretch, handoff = _until_handoff(calls[len(agents) :])
         known = {
-            "model": _first_given("model", *stretch) or known.get("model"),
-            "agent_id": _first_given("agent_id", *stretch)
-            or handoff.get("previous_agent_id")
-            or known.get("agent_id"),
+            "model": _first_given("model", *stretch) or known["model"],
+            "agent_id": _first_given("agent_id", *stretch) or handoff.get("previous_agent_id") or known["agent_id"],
         }
-        for call in stretch:
-            agent = {name: _first_given(name, call) or value for name, value in known.items()}
-            agents.append({**agent, "agent_name": agent_name_of(agent["agent_id"])})
-        known = {"agent_id": handoff.get("next_agent_id")}
+        agents += [_agent(call, known) for call in stretch]
+        known = {"model": None, "agent_id": handoff.get("next_agent_id")}
     return agents
+
+
+def _agent(call: Sequence[Entry], known: Mapping[str, Loggable]) -> dict[str, Loggable]:
+    """Return a call's model, agent and that one's name; what its entries do not say is what was known before it."""
+    agent = {name: _first_given(name, call) or known[name] for name in _AGENT_FIELDS}
+    return {**agent, "agent_name": agent_name_of(agent["agent_id"])}
 
 
 def _until_handoff(calls: Sequence[Sequence[Entry]]) -> tuple[Sequence[Sequence[Entry]], Entry]:
@@ -276,7 +277,8 @@ class _Inputs:
     """The inputs of the calls of a response, each all messages before it, the oldest left out where there is no room.
 
     All calls share the room: inputs only grow, and those that fit together are whole. What the request itself brings,
-    the messages after `seen_before`, is in the first of them whatever its size, as it is in the request's own span.
+    the messages after the first `seen_before`, is in the input of the first call whatever its size, as it is in the
+    request's own span.
     """
 
     def __init__(self, conversation: Conversation, seen_before: int) -> None:
@@ -288,13 +290,13 @@ class _Inputs:
         self.add(conversation.messages())
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Know what the calls to come have seen as well."""
+        """Add messages that the calls to come have seen."""
         for message in messages if settings().content else ():
             self._messages.append(message)
             self._ends.append(self._ends[-1] + _logged_size(message))
 
-    def take(self, parts: int) -> _Input:
-        """Return the input of the next call, which may take one of so many parts of the room that is left."""
+    def make(self, parts: int) -> _Input:
+        """Make the input of the next call, which may take one of so many parts of the room that is left."""
         count, size, share = len(self._messages), self._ends[-1], self._room // parts
         first = 0
         if self._left_out or size > share:
@@ -304,16 +306,13 @@ class _Inputs:
         left_out = self._left_out + first
         note: list[Message] = [_note(left_out)] if left_out else []
         taken = size - self._ends[first] + (_NOTE_BYTES if note else 0)
-        return self.took(_Input([*note, *self._messages[first:]], taken))
+        return self.reuse(_Input([*note, *self._messages[first:]], taken))
 
-    def took(self, input: _Input) -> _Input:
-        """Know the input of the next call, and return it."""
+    def reuse(self, input: _Input) -> _Input:
+        """Return this as the input of the next call, after making it the room that it takes."""
         self._room = max(0, self._room - input.size)
         self._seen_before = None
         return input
-
-
-_NOTE_BYTES = 128
 
 
 def _note(left_out: int) -> Message:
