@@ -5,7 +5,7 @@ of the entries and the times of the executions tell which of them one call wrote
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from ..payloads import Loggable, only_dicts, without_none
@@ -30,21 +30,18 @@ def entries_of(inputs: Loggable) -> list[Entry]:
     return [{"role": "user", "content": inputs}] if isinstance(inputs, str) else [*only_dicts(inputs)]
 
 
-def split_calls(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Yield entries in groups: what one model call wrote, and each entry that no model wrote by itself.
+def split_calls(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """Return entries in groups: what one model call wrote is one, and each entry that no model wrote is one alone.
 
     The next call begins with a message after an execution, with what began when the executions before it were over,
     and after a handoff. Executions that overlap, or whose times are not known, are of one call.
     """
-    group = _Group()
+    groups: list[_Group] = []
     for entry in entries:
-        if not group.goes_on_with(entry):
-            if group.entries:
-                yield group.entries
-            group = _Group()
-        group.add(entry)
-    if group.entries:
-        yield group.entries
+        if not (groups and groups[-1].goes_on_with(entry)):
+            groups.append(_Group())
+        groups[-1].add(entry)
+    return [group.entries for group in groups]
 
 
 def messages_of(entries: Iterable[Entry]) -> list[Message]:
@@ -53,7 +50,7 @@ def messages_of(entries: Iterable[Entry]) -> list[Message]:
 
 
 def group_messages(group: Sequence[Entry]) -> list[Message]:
-    """Return the chat messages of one of the groups of `split_calls`, with the results that Mistral had by itself."""
+    """Return the chat messages of a group of `split_calls`, with the results of what Mistral itself ran."""
     if entry_type(group[0]) in WRITTEN:
         return [assistant_message(group), *(_result(entry) for entry in group if entry_type(entry) in _ANSWERED)]
     return [_input_message(entry) for entry in group]
@@ -85,7 +82,7 @@ class _Group:
 
     def goes_on_with(self, entry: Entry) -> bool:
         """Tell whether the model wrote this entry before it had a result of its call."""
-        last = entry_type(self.entries[-1]) if self.entries else ""
+        last = entry_type(self.entries[-1])
         if last not in WRITTEN or last == "agent.handoff" or entry_type(entry) not in WRITTEN:
             return False
         if not self._has_executions:

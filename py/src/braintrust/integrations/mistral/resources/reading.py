@@ -36,8 +36,13 @@ def from_loggable(read: Callable[[dict[str, Loggable]], Outcome]) -> ResponseRea
     return read_any
 
 
+def read_value(value: Any, _: Request) -> Outcome:
+    """Return what a response logs that may be any value: that value, and nothing else."""
+    return Outcome(to_loggable(value))
+
+
 def with_learned_name(outcome: Outcome, request: Request) -> Outcome:
-    """Return the outcome with the name of its agent, where the response or another call told it since the request."""
+    """Return the outcome with the name of its agent, if it became known only after the request was read."""
     metadata = outcome.metadata or {}
     agent_id = metadata.get("agent_id", request.metadata.get("agent_id"))
     name = agent_name_of(agent_id)

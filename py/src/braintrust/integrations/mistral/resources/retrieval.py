@@ -46,20 +46,23 @@ def session_tool(connector: Loggable) -> Operation:
     """Return the operation of a call in the MCP session with a connector."""
 
     def read_request(arguments: Mapping[str, Any]) -> Request:
-        called = {"tool_name": arguments.get("name"), "connector_id_or_name": connector}
-        metadata: dict[str, Loggable] = {"provider": "mistral", **{key: to_loggable(called[key]) for key in called}}
+        metadata: dict[str, Loggable] = {
+            "provider": "mistral",
+            "tool_name": to_loggable(arguments.get("name")),
+            "connector_id_or_name": to_loggable(connector),
+        }
         return Request(to_loggable(arguments.get("arguments")), without_none(metadata))
 
     name = "mistral.beta.connectors.mcp_client.call_tool"
     return Operation(name, SpanTypeAttribute.TOOL, read_request, read_tool_response)
 
 
-def _search_reader(place: str) -> RequestReader:
-    """Return a reader of requests whose metadata is the place that is searched: the argument of that name."""
+def _search_reader(source: str) -> RequestReader:
+    """Return a reader of requests that log as metadata only what is searched: the argument of this name."""
 
     def read_request(arguments: Mapping[str, Any]) -> Request:
         parameters = parameters_of(arguments)
-        metadata = without_none({"provider": "mistral", place: parameters.pop(place, None)})
+        metadata = without_none({"provider": "mistral", source: parameters.pop(source, None)})
         if "retriever" in parameters:
             parameters["retriever"] = _without_vectors(parameters["retriever"])
         return Request(parameters or None, metadata)
@@ -68,7 +71,7 @@ def _search_reader(place: str) -> RequestReader:
 
 
 def _without_vectors(retriever: Loggable) -> Loggable:
-    """Return how a search retrieves, with the size of an embedding in its place."""
+    """Return how a search retrieves, with the size of an embedding instead of its numbers."""
     if not isinstance(retriever, dict):
         return retriever
     shaped = dict(retriever)
@@ -82,12 +85,14 @@ def _without_vectors(retriever: Loggable) -> Loggable:
 @from_loggable
 def read_found(found: dict[str, Loggable]) -> Outcome:
     """Return what a search logs: the list of what it found where there is nothing else, or all of it."""
-    only_hits = next((found[name] for name in ("hits", "chunks") if found.keys() == {name}), None)
-    return Outcome(found if only_hits is None else only_hits)
+    for name in ("hits", "chunks"):
+        if found.keys() == {name}:
+            return Outcome(found[name])
+    return Outcome(found)
 
 
-def _searches(resource: str, place: str, *methods: str) -> dict[str, Operation]:
-    read_request = _search_reader(place)
+def _searches(resource: str, source: str, *methods: str) -> dict[str, Operation]:
+    read_request = _search_reader(source)
     return {
         method: Operation(f"mistral.{resource}.{method}", SpanTypeAttribute.TOOL, read_request, read_found)
         for method in methods

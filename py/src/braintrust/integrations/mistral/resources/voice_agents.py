@@ -5,8 +5,9 @@ from typing import Any
 
 from braintrust.span_types import SpanTypeAttribute
 
-from ..operations import CallsInside, Operation, Outcome, Request
+from ..operations import CallsInside, Operation, Request
 from ..payloads import Loggable, parse_arguments, to_loggable
+from .reading import read_value
 
 
 def function_operation(handler: Any) -> Operation:
@@ -16,14 +17,5 @@ def function_operation(handler: Any) -> Operation:
     def read_request(arguments: Mapping[str, Any]) -> Request:
         return Request(parse_arguments(to_loggable(arguments.get("raw_arguments"))), metadata)
 
-    return Operation(
-        f"tool: {handler.name}",
-        SpanTypeAttribute.TOOL,
-        read_request,
-        _read_response,
-        calls_inside=CallsInside.BELOW,
-    )
-
-
-def _read_response(result: Any, _: Request) -> Outcome:
-    return Outcome(to_loggable(result))
+    name = f"tool: {handler.name}"
+    return Operation(name, SpanTypeAttribute.TOOL, read_request, read_value, calls_inside=CallsInside.BELOW)

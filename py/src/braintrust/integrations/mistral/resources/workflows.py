@@ -6,13 +6,11 @@
 - `error`: also a status that says that the workflow failed.
 """
 
-from typing import Any
-
 from braintrust.span_types import SpanTypeAttribute
 
-from ..operations import CallsInside, Operation, Outcome, Request
-from ..payloads import Loggable, to_loggable, without_none
-from .reading import from_loggable, request_reader
+from ..operations import CallsInside, Operation, Outcome
+from ..payloads import Loggable, without_none
+from .reading import from_loggable, read_value, request_reader
 
 
 _FAILED = frozenset({"CANCELED", "FAILED", "TERMINATED", "TIMED_OUT"})
@@ -30,23 +28,18 @@ def read_execution(execution: dict[str, Loggable]) -> Outcome:
     )
 
 
-def read_result(result: Any, request: Request) -> Outcome:
-    """Return what the result of a workflow logs: any value."""
-    return Outcome(to_loggable(result))
-
-
-_READ_INPUT = request_reader("input")
+_read_input = request_reader("input")
 
 OPERATIONS = {
     **{
-        method: Operation(f"mistral.workflows.{method}", SpanTypeAttribute.TASK, _READ_INPUT, read_execution)
+        method: Operation(f"mistral.workflows.{method}", SpanTypeAttribute.TASK, _read_input, read_execution)
         for method in ("execute_workflow", "execute_workflow_registration", "wait_for_workflow_completion")
     },
     "execute_workflow_and_wait": Operation(
         "mistral.workflows.execute_workflow_and_wait",
         SpanTypeAttribute.TASK,
-        _READ_INPUT,
-        read_result,
+        _read_input,
+        read_value,
         calls_inside=CallsInside.SILENT,
     ),
 }
