@@ -1,5 +1,6 @@
 """A map that drops what is oldest, for what waits for something that may never come."""
 
+import contextlib
 import sys
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -60,16 +61,18 @@ class BoundedMap(Generic[K, V]):
         self._entries.clear()
 
     def _drop_oldest(self) -> None:
-        # A copy, as another thread may change the map meanwhile.
+        while len(self._entries) > self._most_entries:
+            # Another thread may change the map meanwhile.
+            with contextlib.suppress(StopIteration, RuntimeError):
+                self.pop(next(iter(self._entries)))
+        if self._most_bytes is None:
+            return
         entries = list(self._entries.items())
-        excess = len(entries) - self._most_entries
-        size = 0 if self._most_bytes is None else sum(entry.size for _, entry in entries)
+        size = sum(entry.size for _, entry in entries)
         for key, entry in entries:
-            too_large = self._most_bytes is not None and size > self._most_bytes
-            if excess <= 0 and not too_large:
+            if size <= self._most_bytes:
                 return
-            self._entries.pop(key, None)
-            excess -= 1
+            self.pop(key)
             size -= entry.size
 
 

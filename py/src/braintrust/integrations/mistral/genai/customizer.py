@@ -1,6 +1,5 @@
 """OpenTelemetry's `gen_ai.*` attributes on the spans of this integration, added while the SDK exports them."""
 
-import contextlib
 import importlib.metadata
 import os
 from collections.abc import Sequence
@@ -50,11 +49,10 @@ class GenAIAttributes(SpanCustomizer):
                 f"{importlib.metadata.version('braintrust')} does not have: upgrade it"
             )
         self._capture_content = capture_content and os.environ.get(_CAPTURE_VARIABLE, "").strip().lower() != "false"
-        # A span's first record says whose it is and what it is called, and none after it does: that and its provider,
-        # by the row's id, of spans of which more is to come. Each step is atomic; a lock could be held while others
-        # fork.
-        self._awaited: dict[str, dict[str, Any]] = {}
-        # The descriptions of the tools of a request, by their names, by the spans that those of its tools are below.
+        # Only a span's first record says whose it is and what it is called: that and its provider, by the row's id, of
+        # spans whose last record has not come.
+        self._awaited: BoundedMap[str, dict[str, Any]] = BoundedMap(_MOST_SPANS)
+        # The descriptions of a request's tools, by their names, under the ids of the spans above those of the tools.
         self._descriptions: BoundedMap[str, dict[str, Any]] = BoundedMap(most_bytes=_MOST_DESCRIPTION_BYTES)
 
     def on_span_export(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -99,17 +97,10 @@ class GenAIAttributes(SpanCustomizer):
             span = {name: record["span_attributes"].get(name) for name in ("name", "type")}
             span["provider"] = (record.get("metadata") or {}).get("provider")
         else:
-            span = self._awaited.pop(identity, None)
+            span = self._awaited.pop(identity)
         if span is not None and not _is_last(record, span):
-            self._remember(identity, span)
+            self._awaited.set(identity, span)
         return span
-
-    def _remember(self, identity: str, span: dict[str, Any]) -> None:
-        self._awaited[identity] = span
-        if len(self._awaited) > _MOST_SPANS:
-            # The oldest one, unless another thread is about to do the same.
-            with contextlib.suppress(StopIteration, RuntimeError):
-                self._awaited.pop(next(iter(self._awaited)), None)
 
 
 def _parents(record: dict[str, Any]) -> list[str]:
@@ -125,7 +116,7 @@ def _is_ours(context: Any) -> bool:
 def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:
     """Tell whether a span has ended and nothing more is known of it later.
 
-    Of a function call that is its result, which a later call brings, and of a model call what else it asked for.
+    Of a function call the result may be known later, from a later call; of a model call, what else it asked for.
     """
     if (record.get("metrics") or {}).get("end") is None:
         return False
@@ -136,11 +127,11 @@ def _is_last(record: dict[str, Any], span: dict[str, Any]) -> bool:
 
 
 def _with_references(value: Any) -> Any:
-    """Return a value with what Braintrust stores in the place of attachments, small ones aside.
+    """Return a value with what Braintrust stores in the place of attachments, instead of all but small ones.
 
-    A part could hold any attachment's bytes, as OpenTelemetry's blobs do. But metadata is what Braintrust indexes, and
-    each picture would be sent twice: what is large is a file, with the key of the uploaded attachment as its id.
-    Where a masking function is set, all are: one that drops attachments would not know them again.
+    OpenTelemetry's blobs could hold the bytes of any attachment. But Braintrust indexes metadata, and each picture
+    would be sent twice: a large one becomes a file, with the key of the uploaded attachment as its id. So do all where
+    a masking function is set: one that drops attachments would not recognize their bytes.
     """
     if isinstance(value, BaseAttachment):
         content = bytes_in_memory(value)
