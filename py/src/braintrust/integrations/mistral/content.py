@@ -1,7 +1,7 @@
 """What is left of a log record without its content: names, times, ids, types, models, counts and settings.
 
 Content is what people, models, tools and documents say: input and output, and in metadata instructions, descriptions,
-schemas, file names and the like. What is no content is listed here, so that whatever else a resource logs is left out.
+schemas, file names and the like. Listed here is what is no content, so that anything else is left out.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _Kept: TypeAlias = Mapping[str, Union["_Kept", None]]
 
 _CONTENT = ("input", "output")
 
-# Of speech it is a text.
+# The response format of speech is a text.
 _RESPONSE_FORMAT: _Kept = {"": None, "type": None}
 _AUDIO_FORMAT: _Kept = {"encoding": None}
 _COMPLETION_ARGS: _Kept = {
@@ -26,7 +26,7 @@ _COMPLETION_ARGS: _Kept = {
 _TOOL: _Kept = {"type": None, "function": {"name": None}, "connector_id": None, "library_ids": None}
 
 _KEPT: _Kept = {
-    # Which call of what it is.
+    # Which call it is, and of what.
     "provider": None,
     "host": None,
     "model": None,
@@ -91,8 +91,8 @@ _KEPT: _Kept = {
 }
 """The texts that are no content, by their names in a span's metadata, and in the dicts and lists of dicts in there.
 
-A name of "" has the text itself that stands in the place of such a dict. Numbers and truth values are no content in
-any of these, whatever their names.
+With a name of "", a text in the place of such a dict is kept as well. Numbers and truth values are no content,
+whatever their names.
 """
 
 
@@ -121,8 +121,8 @@ def _kept_value(value: Any, name: str, kept: _Kept) -> Any:
     if name not in kept:
         return None
     if isinstance(value, list):
-        items: list[Any] = value
-        return [item for item in (_kept_value(item, name, kept) for item in items) if item is not None] or None
+        items = (_kept_value(item, name, kept) for item in value)
+        return [item for item in items if item is not None] or None
     below = kept[name]
     if isinstance(value, str):
         return value if below is None or "" in below else None

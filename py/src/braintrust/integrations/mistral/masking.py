@@ -1,4 +1,4 @@
-"""Whether what people, models and tools say is kept back, and so must not get past that by another way."""
+"""Whether what people, models and tools say is kept back: then no error and no file name may repeat it."""
 
 from typing import Any
 

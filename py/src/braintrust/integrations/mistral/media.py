@@ -16,7 +16,7 @@ BASE64_KEYS = frozenset({"audio_data", "blob", "data", "image_base64", "input_au
 
 _MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
 _LONGEST_HEADER = 1_000
-# Where some escapes are broken, decoding takes some time for each.
+# Where some escapes are broken, decoding takes longer for each of all.
 _CERTAINLY_FEW = 100
 _CHARACTERS_PER_ESCAPE = 200
 _PERCENT_SIGN_OF_MAIL = bytes.maketrans(b"%", b"=")
@@ -24,7 +24,7 @@ _BROKEN_LINE = re.compile(rb"%[\r\n]")
 _SPACES = b" \t\r\n"
 _URL_SAFE_LETTERS = bytes.maketrans(b"-_", b"+/")
 
-# What a file of each type begins with, RIFF aside, which is several.
+# What a file of each type begins with; RIFF holds several types.
 _MAGIC_NUMBERS = (
     (b"\x89PNG\r\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -38,7 +38,7 @@ _MAGIC_NUMBERS = (
     (b"OggS", "audio/ogg"),
 )
 _RIFF_TYPES = {b"WAVE": "audio/wav", b"WEBP": "image/webp"}
-# So many letters of base64 hold all that tells a type.
+# These many letters of base64 are enough to tell a type.
 _HEAD = 64
 _UNKNOWN_TYPE = "application/octet-stream"
 _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "wav"}
@@ -47,11 +47,11 @@ _EXTENSIONS = {"mpeg": "mp3", "octet-stream": "bin", "plain": "txt", "x-wav": "w
 def bytes_attachment(
     data: bytes, content_type: str | None = None, filename: str | None = None, *, stem: str | None = None
 ) -> Attachment | str:
-    """Return bytes as an attachment, of the type that they begin like where none is given.
+    """Return bytes as an attachment; where no type is given, it is told by how they begin.
 
-    What is larger than the environment lets attachments be is a note of its type and its size instead, and so is
-    everything where no content is logged. Where a masking function is set, the caller's name for the file is none that
-    it sees: one is made from the type, and from `stem` if that is given.
+    What is larger than the environment allows becomes a note of its type and its size instead, and so does everything
+    where no content is logged. A masking function would not see the caller's name for the file: where one is set, or
+    no name is given, the name is made from the type, and from `stem` if that is given.
     """
     content_type = content_type or media_type_of(data)
     most_bytes = settings().max_attachment_bytes
@@ -66,12 +66,12 @@ def bytes_attachment(
 
 
 def base64_attachment(text: str) -> Attachment | str | None:
-    """Return what base64 holds as an attachment, or `None` where that is not base64 of a file of a known type.
+    """Return what base64 holds as an attachment, or `None` where a text is not base64 of a file of a known type.
 
-    Many a word is valid base64, and so are URLs without a scheme, DNA and the like.
+    Many words are valid base64, and so are URLs without a scheme, DNA and the like.
     """
     try:
-        content = _strict(text.encode())
+        content = _strict_base64(text.encode())
         if media_type_of(base64.b64decode(content[:_HEAD], validate=True)) == _UNKNOWN_TYPE:
             return None
         return bytes_attachment(base64.b64decode(content, validate=True))
@@ -82,7 +82,7 @@ def base64_attachment(text: str) -> Attachment | str | None:
 def data_url_attachment(url: str) -> Attachment | str | None:
     """Return a data URL's content as an attachment, or `None` where it is not a valid data URL.
 
-    Data URLs that others make have a space in front, or base64 with line breaks or the letters of URLs.
+    Data URLs that others make may have a space in front, or base64 with line breaks or in its form for URLs.
     """
     if url[:1].isspace():
         url = url.lstrip()
@@ -95,25 +95,25 @@ def data_url_attachment(url: str) -> Attachment | str | None:
     try:
         content = url[comma + 1 :].encode()
         is_base64 = parameters and parameters[-1].strip().lower() == "base64"
-        data = base64.b64decode(_strict(content), validate=True) if is_base64 else _unescaped(content)
+        data = base64.b64decode(_strict_base64(content), validate=True) if is_base64 else _unescaped(content)
     except ValueError:
         return None
     return bytes_attachment(data, content_type or "text/plain")
 
 
-def _strict(content: bytes) -> bytes:
-    """Return base64 without line breaks and spaces, escapes and the letters of URLs."""
+def _strict_base64(content: bytes) -> bytes:
+    """Return base64 without line breaks, spaces and escapes, in the standard letters."""
     if b"%" in content:
         content = _unescaped(content.translate(None, _SPACES))
     return content.translate(_URL_SAFE_LETTERS, _SPACES)
 
 
 def _unescaped(content: bytes) -> bytes:
-    """Return the content of a URL without escapes; what is none stays, unless there is much of it (`ValueError`)."""
+    """Return the content of a URL without its escapes; broken ones stay, but `ValueError` where they are many."""
     escapes = content.count(b"%")
-    # Mail has the same escapes by another sign, and what decodes those takes a nanosecond for each character.
+    # Mail has the same escapes with another sign, and those are decoded in a nanosecond for each character.
     data = binascii.a2b_qp(content.replace(b"=", b"=3D").translate(_PERCENT_SIGN_OF_MAIL))
-    # There a line that ends in the sign goes on in the next.
+    # In mail, a line that ends in the sign goes on in the next.
     has_lines = b"\n" in content or b"\r" in content
     if len(data) == len(content) - 2 * escapes and not (has_lines and _BROKEN_LINE.search(content)):
         return data

@@ -1,8 +1,8 @@
 """What must not be logged: secrets by the names under which they stand, in values and in texts.
 
 A text is searched for the few ends of such names, backwards from each sign that may follow one, which costs a few
-nanoseconds a character; only where a name is found, what stands around it is looked at, and only so often. So no text
-costs much, however it was made.
+nanoseconds a character. Only where a name is found, what stands around it is read, and only a limited number of times:
+so no text costs much, even one that was made to.
 """
 
 import functools
@@ -21,10 +21,10 @@ compiled = functools.cache(re.compile)
 
 _REDACTED = REDACTED.encode()
 
-# The ends of all names that are looked for in texts.
+# How the names end that are looked for in texts.
 _PARAMETER_ENDS = ("sig", "nature", "token", "policy", "secret", "password", "passwd", "ikey", "_key")
 _KEY_ENDS = (*_PARAMETER_ENDS, "auth", "authorization", "headers", "cookie")
-# In each name of a secret that ends so, in small letters, is one of these, and in few texts.
+# Each name of a secret with such an end has one of these in it, in small letters; few texts have.
 _PIECES = ("key", "sig", "token", "policy", "secret", "passw", "auth", "headers", "cookie")
 _LONGEST_NAME = 48
 
@@ -32,14 +32,14 @@ _LONGEST_NAME = 48
 @functools.cache
 def _read_backwards(ends: tuple[str, ...]) -> re.Pattern[bytes]:
     """Return the pattern of an equal sign and a name before it, read backwards."""
-    # By their last letters: what ends in none of them is passed over at once.
+    # Grouped by their last letters: what ends in none of these is passed over at once.
     last_letters = sorted({end[-1] for end in ends})
     tree = (f"{last}(?:{'|'.join(end[-2::-1] for end in ends if end[-1] == last)})" for last in last_letters)
     return re.compile(rf"=(?:{'|'.join(tree)})[a-z0-9_]{{0,{_LONGEST_NAME}}}".encode())
 
 
 def _search_table() -> bytes:
-    """Return the table that makes letters small, and an equal sign of all that may begin one or end a key."""
+    """Return the table that makes letters small, and an equal sign of what may begin an escaped one or end a key."""
     table = bytearray(bytes(range(256)).lower())
     table[ord("-")] = ord("_")
     for sign in b"\"'%\\":
@@ -48,16 +48,16 @@ def _search_table() -> bytes:
 
 
 _SEARCHED = _search_table()
-# An entity has no sign of its own that nothing else begins with.
+# Entities are replaced whole: they begin like all others, so the table cannot tell them.
 _ENTITIES = tuple((entity, b"=".ljust(len(entity), b";")) for entity in (b"&#61;", b"&#x3d;", b"&equals;"))
 _BLOCK = 8 * 1024
 _QUOTES = b"\"'"
-# As they are searched.
+# What stands before a name, in the text as it is searched.
 _SEPARATORS = b"?&;#="
 
 
 def _value_table() -> bytes:
-    """Return the table that makes a space of all that the value of a parameter does not have."""
+    """Return the table that makes a space of every character that no value of a parameter has."""
     letters = string.ascii_letters + string.digits + "_%+/=~*.:$!@\\-"
     return bytes(sign if chr(sign) in letters else ord(" ") for sign in range(256))
 
@@ -65,7 +65,7 @@ def _value_table() -> bytes:
 _VALUES = _value_table()
 _LONGEST_VALUE = 4096
 
-# Escaped once or several times: results of tools are JSON inside JSON, and links carry links.
+# Escaped once or several times: results of tools are JSON inside JSON, and URLs hold URLs.
 _ESCAPED_SEPARATOR = {
     ord("\\"): rb"(?i:u00(?:26|3[fb]|23))",
     ord("%"): rb"(?i:(?:25)*(?:26|3[fb]|23|5cu00(?:26|3[fb]|23)))",
@@ -91,20 +91,20 @@ _PERCENT_PASSWORD = (
     rf"%(?:25)*2[Ff][^%@{_HOST_END}]{{0,200}}%(?:25)*3[Aa])"
     rf"(?:[^%@&{_HOST_END}]|%(?!(?:25)*(?:2[Ff]|40))){{1,200}}(?=%(?:25)*40)"
 )
-# Of a user without a password, only what looks like a token is one.
+# A user without a password is redacted only if it looks like a token.
 _USER = rf"[^@:{_HOST_END}]{{0,128}}:"
 _TOKEN = r"(?=[A-Za-z_-]{0,40}\d)[\w-]{16,255}"
 _PASSWORD = rf"(?:({_USER})[^{_HOST_END}]+|{_TOKEN})(@)"
 _JSON_PASSWORD = rf"(?:({_USER})(?:[^{_HOST_END}]*\\+u0040){{0,20}}[^{_HOST_END}]*|{_TOKEN})(@|\\+u0040)"
-# By the at sign that a text has, and by what each begins with, which is searched for first. Each goes up to the last
-# at sign of the host's part.
+# By the form of the at sign in a text: what the patterns begin with, which is searched for first, and the patterns.
+# They go up to the last at sign in front of the host.
 _PASSWORDS = {
     "@": (("://", rf"(://){_PASSWORD}"), (":\\", rf"(:\\+/\\+/){_PASSWORD}")),
     "u0040": (("://", rf"(://){_JSON_PASSWORD}"), (":\\", rf"(:\\+/\\+/){_JSON_PASSWORD}")),
     "40": (("2F%", rf"(2F)({_PERCENT_PASSWORD}()"), ("2f%", rf"(2f)({_PERCENT_PASSWORD}()")),
 }
 
-# Where it begins and ends, and what to write there.
+# Where a secret begins and ends, and what to write there.
 _Secret: TypeAlias = tuple[int, int, bytes]
 
 _CERTAINLY_FEW = 200
@@ -121,7 +121,7 @@ def redact(text: str, *, keys: bool = False) -> str:
     - Passwords in URLs, and tokens in their place.
     - In a text that is JSON, in others with `keys`: what stands under a key with a secret name, and HTTP headers.
 
-    A text that holds more secrets than any that is not made for it is cut off, and says so.
+    A text with more secrets than any honest one has is cut off where these begin to be too many, and says so.
     """
     if "@" in text or ("40" in text and ("%" in text or "\\" in text)):
         text = _without_passwords(text)
@@ -132,8 +132,8 @@ def redact(text: str, *, keys: bool = False) -> str:
 
 
 def _may_have_names(text: str) -> bool:
-    """Tell whether the name of a secret may be in a text: in a short one, much faster than to look for it."""
-    # By its bytes: to make other letters than those of ASCII small takes long. In bytes, `in` does.
+    """Tell whether the name of a secret may be in a text: for a short one, much faster than to search for it."""
+    # `lower` is fast for bytes, and `in` for texts.
     small = text.encode("utf-8", "surrogatepass").lower().decode("latin-1")
     return any(piece in small for piece in _PIECES)
 
@@ -146,7 +146,7 @@ def _begins_like_json(text: str) -> bool:
 def _without_passwords(text: str) -> str:
     starts = 0
     most = _most_secrets(len(text))
-    # With signs that are escaped, the others are looked for as well.
+    # The pattern for escaped at signs finds the others as well.
     for at_sign in ("u0040" if "u0040" in text else "@", "40"):
         for start, password in _PASSWORDS[at_sign] if at_sign in text else ():
             if start not in text:
@@ -161,7 +161,7 @@ def _without_passwords(text: str) -> str:
 
 
 def _most_secrets(length: int) -> int:
-    """Return how many secrets are looked for: a text of nothing but signed URLs has fewer."""
+    """Return how many secrets are looked for: a text of nothing but signed URLs has fewer than that."""
     return _CERTAINLY_FEW + length // _CHARACTERS_PER_SECRET
 
 
@@ -187,10 +187,8 @@ class _Text:
         self._backwards = self._searched[::-1]
         self._ends = _KEY_ENDS if keys else _PARAMETER_ENDS
         self._name = _read_backwards(self._ends)
-
-    @functools.cached_property
-    def _values(self) -> bytes:
-        return self._data.translate(_VALUES) + b" "
+        # Made where a value is found, which few texts have.
+        self._values = b""
 
     def without_secrets(self) -> str:
         """Return the text with what stands under a secret name redacted."""
@@ -225,7 +223,7 @@ class _Text:
                     done = secret[1]
 
     def _names_in_block(self, low: int) -> list[tuple[int | None, int]]:
-        """Return where each name begins and ends, in order; it begins nowhere if no separator is before it."""
+        """Return where each name begins and ends, in order; one without a separator before it has no beginning."""
         length = len(self._data)
         high, overlap = min(low + _BLOCK, length), min(length, length - low + 2 * _LONGEST_NAME)
         if self._searched.count(b"=", low, high) <= _BLOCK // _CHARACTERS_PER_MARK:
@@ -243,7 +241,7 @@ class _Text:
         return end == len(self._backwards) or self._backwards[end] in _SEPARATORS
 
     def _signs(self, low: int, high: int) -> list[int]:
-        """Return the equal signs after names, backwards: where there are many signs, faster than by the pattern."""
+        """Return where equal signs follow names, backwards: where many signs are, this is faster than the pattern."""
         signs: list[int] = []
         for name in self._ends:
             end = f"{name}=".encode()
@@ -275,7 +273,7 @@ class _Text:
         return _value_of_key(self._data, name, end) if self._keys and separator in _QUOTES else None
 
     def _parameter(self, name: bytes, start: int) -> _Secret | None:
-        # CloudFront's policy is JSON in base64, and another's a word.
+        # CloudFront's policy is JSON in base64; under that name, others have a word.
         is_policy = name.lower() == b"policy" and compiled(_BASE64_OF_JSON).match(self._data, start)
         if not is_policy and not _is_secret_parameter(name):
             return None
@@ -283,7 +281,8 @@ class _Text:
         return (start, end, _REDACTED) if end > start else None
 
     def _value_end(self, start: int) -> int:
-        """Return where the value of a URL's parameter ends; what is escaped itself may be followed by others so."""
+        """Return where the value of a URL's parameter ends; in an escaped URL, what follows it is escaped as well."""
+        self._values = self._values or self._data.translate(_VALUES) + b" "
         end = self._values.find(b" ", start, start + _LONGEST_VALUE)
         if end < 0:
             # No signature is that long.
@@ -318,7 +317,7 @@ def _value_of_key(data: bytes, name: bytes, name_end: int) -> _Secret | None:
         is_schema = compiled(_SCHEMA).match(data, start) is not None
         return None if is_schema else (start, _after(data, b"}", start), replacement)
     if first == b"[":
-        # Headers in a list are a table's, or have keys or places of their own.
+        # Under such a name, a list is most likely the first row of a table.
         return None if holds_headers(name.decode()) else (start, _after(data, b"]", start), replacement)
     scalar = compiled(_SCALAR).match(data, start)
     return (*scalar.span(), replacement) if scalar else None
@@ -330,7 +329,7 @@ def _quoted_secret(data: bytes, opening: re.Match[bytes]) -> _Secret | None:
         return (*text.span(2), _REDACTED)
     end = _string_end(data, opening.end(), opening[2], len(opening[1]))
     if end == opening.end() + len(opening[0]) or compiled(_LOGPROB).match(data, end):
-        # It is empty, or a piece of text with its probability.
+        # It is empty, or a token of a model's text, with its probability.
         return None
     return opening.start(), end, opening[0] + _REDACTED + opening[0]
 

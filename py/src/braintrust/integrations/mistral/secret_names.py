@@ -29,7 +29,7 @@ _SECRET_ENDINGS = (
     "cookie",
     "cookies",
 )
-# What makes a token a place in a list, a piece of text or a measure of it.
+# With one of these words in front, a token is a place in a list, a piece of text or a measure of texts.
 _TOKENS_OF_PAGES = frozenset({"continuation", "cursor", "next", "page", "prev", "previous"})
 _TOKENS_OF_TEXT = frozenset(
     {"audio", "bos", "cls", "eos", "image", "mask", "pad", "sep", "special", "stop", "text", "unk"}
@@ -54,15 +54,16 @@ _TOKENS_COUNTED = frozenset(
     }
 )
 _NO_SECRET_TOKENS = _TOKENS_OF_PAGES | _TOKENS_OF_TEXT | _TOKENS_COUNTED
+
 LONGEST_CACHED_NAME = 64
-"""Of longer names nothing is remembered: they may be anybody's text."""
+"""How long the names are that caches hold; what is longer may be anybody's text."""
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what stands under a name, a key or a header, lets whoever has it act for somebody.
+    """Tell whether the value of a key, a header or a parameter with this name lets its holder act for somebody.
 
-    Names are compared by their words, in whatever case and however written: `client_secret`, `X-Api-Key`,
-    `accessToken`. Of tokens, counts (`max_tokens`), places (`page_token`) and pieces of text (`eos_token`) are none.
+    Names are compared by their words, in whatever case and spelling: `client_secret`, `X-Api-Key`, `accessToken`.
+    Tokens that are counts (`max_tokens`), places (`page_token`) or pieces of text (`eos_token`) are no secrets.
     """
     return _is_secret(name) if len(name) <= LONGEST_CACHED_NAME else _is_secret.__wrapped__(name)
 
