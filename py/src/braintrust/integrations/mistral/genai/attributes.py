@@ -18,10 +18,9 @@ CONTENT_ATTRIBUTES = frozenset(
         "gen_ai.tool.call.result",
     }
 )
-"""The attributes that say what people, models and tools said."""
+"""The attributes that repeat what people, models and tools said."""
 
-# By the names of spans, or what these have before the last dot; those of `agents` and `ocr` as in Mistral's own
-# OpenTelemetry spans.
+# By the names of spans, whole or up to the last dot; `agents` and `ocr` as in OpenTelemetry spans of Mistral's SDK.
 _OPERATIONS = {
     "agents": "invoke_agent",
     "audio.realtime.transcription": "generate_content",
@@ -170,7 +169,7 @@ def _request_attributes(row: Fields, metadata: Fields) -> Fields:
         **attributes,
         "gen_ai.request.model": _requested_model(row, metadata),
         "gen_ai.request.stop_sequences": [stop] if isinstance(stop, str) else stop,
-        # Without it a request is known not to stream.
+        # Where the attribute is absent, a request does not stream.
         "gen_ai.request.stream": True if metadata.get("stream") is True else None,
         "gen_ai.system_instructions": content_parts(metadata.get("instructions")) or None,
         "gen_ai.tool.definitions": list(filter(None, map(tool_definition, tools))) or None,
@@ -187,7 +186,7 @@ def _requested_model(row: Fields, metadata: Fields) -> Any:
 
 
 def _library_ids(tools: list[Fields]) -> str | None:
-    """Return the ids of the libraries that are searched: OpenTelemetry has room for one text."""
+    """Return the ids of the libraries that are searched, as one text: OpenTelemetry's attribute is no list."""
     ids = [tool.get("library_ids") for tool in tools]
     return ",".join(text_of(each) for some in ids if isinstance(some, list) for each in some) or None
 
@@ -195,7 +194,7 @@ def _library_ids(tools: list[Fields]) -> str | None:
 def _output_type(name: str, row: Fields, metadata: Fields) -> str | None:
     if "speech" in name:
         return "speech"
-    # Where chats, conversations and responses have it; a run has the name of a class.
+    # Chats, conversations and the Responses API have it in places of their own; a run's `output_format` names a class.
     sources = (metadata, fields_of(metadata.get("completion_args")), fields_of(metadata.get("text")))
     formats = [fields_of(source.get(key)) for source in sources for key in ("response_format", "format", "format_")]
     is_json = any(text_of(each.get("type")).startswith("json") for each in formats)
@@ -213,9 +212,11 @@ def _embeddings_attributes(output: Fields, metadata: Fields) -> Fields:
 
 
 def _is_answered(row: Fields) -> bool:
-    """Tell whether a row is of an answer; without content, its end says so."""
-    if row.get("output") is not None or settings().content:
-        return row.get("output") is not None
+    """Tell whether a row is of an answer; where no content is logged, its end says so."""
+    if row.get("output") is not None:
+        return True
+    if settings().content:
+        return False
     metrics = fields_of(row.get("metrics"))
     # A further record of a call has no other model than that of the answer.
     return "end" in metrics and (row.get("error") is None or "start" not in metrics)
@@ -226,7 +227,7 @@ def _response_attributes(row: Fields, metadata: Fields) -> Fields:
     reasons = metadata.get("finish_reasons")
     return {
         "gen_ai.response.id": metadata.get("id"),
-        # Without content, where there is no output to have them.
+        # In the metadata only where no content is logged; else the output has them.
         "gen_ai.response.finish_reasons": [*map(finish_reason, reasons)] if isinstance(reasons, list) else None,
         "gen_ai.response.model": metadata.get("model") if _is_answered(row) else None,
         "gen_ai.response.time_to_first_chunk": metrics.get("time_to_first_token"),
@@ -245,7 +246,7 @@ def _messages(name: str, row: Fields) -> Fields:
         has_entries = name.startswith(_WITH_ENTRIES)
         messages = output_entries(output) if has_entries else [output_message(choice) for choice in choices]
         attributes["gen_ai.output.messages"] = messages
-        # Entries do not say it: what they end for is known when the call is over.
+        # Entries do not say why they ended: that is known when the call is over.
         is_over = not has_entries or fields_of(row.get("metrics")).get("end") is not None
         reasons = [message["finish_reason"] for message in messages if message["finish_reason"]]
         attributes["gen_ai.response.finish_reasons"] = (is_over and reasons) or None

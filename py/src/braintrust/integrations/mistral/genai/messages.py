@@ -1,8 +1,8 @@
 """OpenTelemetry's GenAI messages and tool definitions, from Mistral's payloads.
 
 Pure functions from plain dicts, or the SDK's models, to dicts in the shapes of OpenTelemetry's schemas. Nothing is
-encoded: who needs text serializes a whole collection once. Nothing raises: of a malformed payload comes the best
-message that can be made of it. Those named `format_…` take any value, the others what `verbatim` made of it.
+made text: whoever needs that serializes a whole collection at once. Nothing raises: a malformed payload becomes the
+best message that can be made of it. Functions named `format_…` take any value, the others what `verbatim` returned.
 """
 
 import base64
@@ -49,7 +49,7 @@ def format_tool_definition(tool: Any) -> Fields | None:
 
 
 def verbatim(value: Any, ancestors: tuple[int, ...] = ()) -> Any:
-    """Return `value` as JSON-able values; unlike `to_loggable` leaves texts as they are, data URLs above all."""
+    """Return `value` as JSON-able values; unlike with `to_loggable`, texts stay as they are, data URLs above all."""
     if value is None or type(value) in _SCALARS:
         return value
     if id(value) in ancestors or len(ancestors) >= MAX_DEPTH:
@@ -68,12 +68,12 @@ def verbatim(value: Any, ancestors: tuple[int, ...] = ()) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseAttachment):
         return _embedded(value)
-    # Of the SDK's own enums, the types of spans are texts.
+    # The types of spans are texts and members of an enum.
     return str.__str__(value) if isinstance(value, str) else to_loggable(value)
 
 
 def _embedded(attachment: BaseAttachment) -> str | Fields:
-    """Return an attachment as a data URL, or as what Braintrust stores in its place where its bytes are elsewhere."""
+    """Return an attachment as a data URL, or as what Braintrust stores of it where its bytes are not in memory."""
     data = bytes_in_memory(attachment)
     if data is None:
         return {**attachment.reference}
@@ -84,7 +84,7 @@ def _embedded(attachment: BaseAttachment) -> str | Fields:
 
 
 def input_message(message: Any) -> Fields:
-    """Return what `format_input_message` does."""
+    """Do what `format_input_message` does, given what `verbatim` returned."""
     if not isinstance(message, dict):
         return {"role": "unknown", "parts": content_parts(message)}
     fields = fields_of(message)
@@ -108,7 +108,7 @@ def input_message(message: Any) -> Fields:
 
 
 def output_message(choice: Any) -> Fields:
-    """Return what `format_output_message` does."""
+    """Do what `format_output_message` does, given what `verbatim` returned."""
     fields = fields_of(choice)
     message = fields.get("message") if isinstance(choice, dict) else choice
     if isinstance(message, dict):
@@ -121,14 +121,14 @@ def output_message(choice: Any) -> Fields:
 
 
 def output_entries(outputs: Any) -> list[Fields]:
-    """Return what `format_output_entries` does."""
+    """Do what `format_output_entries` does, given what `verbatim` returned."""
     entries = outputs if isinstance(outputs, list) else [outputs]
     finish_reason = "tool_call" if _wait_for_results([fields_of(entry) for entry in entries]) else "stop"
     return [{"role": "assistant", "parts": _entry_parts(entries), "finish_reason": finish_reason}]
 
 
 def _wait_for_results(entries: list[Fields]) -> bool:
-    """Tell whether there are function calls that nobody refused, without their results: a run's outputs have these."""
+    """Tell whether a function call that nobody refused has no result yet; a run's outputs have the results as well."""
     results = {text_of(entry.get("tool_call_id")) for entry in entries if entry.get("type") == "function.result"}
     return any(
         entry.get("type") in _FUNCTION_CALLS
@@ -153,7 +153,7 @@ def finish_reason(reason: Any) -> str:
 
 
 def tool_definition(tool: Fields) -> Fields | None:
-    """Return what `format_tool_definition` does."""
+    """Do what `format_tool_definition` does, given what `verbatim` returned."""
     kind = text_of(tool.get("type"), "function")
     # The Responses API has functions in the flat form.
     function = fields_of(tool.get("function")) or (tool if kind == "function" else {})

@@ -1,6 +1,6 @@
 """The parts of OpenTelemetry's GenAI messages: of content chunks, tool calls and conversation entries.
 
-Only JSON-able values are read here; whatever they are, what comes of them fits the schema.
+Only JSON-able values are read here; whatever they are, the parts fit the schema.
 """
 
 import base64
@@ -19,7 +19,7 @@ _MODALITIES = {"image_url": "image", "document_url": "document", "input_audio": 
 _IMAGE_TYPES = frozenset({"avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "svg", "svg+xml", "tif", "tiff", "webp"})
 _HANDOFF_FIELDS = ("previous_agent_id", "previous_agent_name", "next_agent_id", "next_agent_name")
 
-# OpenTelemetry gives these types a meaning and fields that a chunk of Mistral's would not have.
+# To OpenTelemetry, these types mean parts with fields that a chunk of Mistral's would not have.
 _FOREIGN_TYPES = frozenset(
     {"blob", "reasoning", "server_tool_call", "server_tool_call_response", "tool_call", "tool_call_response", "uri"}
 )

@@ -16,7 +16,7 @@ class TranscriptionAccumulator:
         self._text = Pieces()
         self._language: str | None = None
         self._segments: list[dict[str, Any]] = []
-        # Says once more what it knows.
+        # The last event, which repeats what it knows.
         self._done: dict[str, Any] = {}
 
     def add(self, event: Any) -> None:
@@ -47,7 +47,7 @@ class TranscriptionAccumulator:
         return fields
 
     def arrivals(self) -> dict[int, Arrival]:
-        """Return none: it has no children."""
+        """Return no arrivals: the response has no children."""
         return {}
 
 
@@ -76,5 +76,5 @@ class SpeechAccumulator:
         return {"audio_data": audio, "usage": self._usage}
 
     def arrivals(self) -> dict[int, Arrival]:
-        """Return none: it has no children."""
+        """Return no arrivals: the response has no children."""
         return {}

@@ -17,7 +17,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..bounded import BoundedMap
 from ..faults import guarded
 from ..operations import CallsInside, Operation, Outcome, Request
-from ..payloads import Loggable, given_fields, is_given, to_loggable, without_none
+from ..payloads import Loggable, given_fields, to_loggable, without_none
 from .batch_results import MOST_REQUESTS_SHOWN, BatchResults, Job, first_requests, request_lines
 from .reading import fields_of, parameters_of, readable_bytes, request_metadata
 
@@ -34,11 +34,11 @@ known_requests: BoundedMap[str, bytes] = BoundedMap(most_bytes=_MOST_REQUEST_BYT
 
 def read_creation(arguments: Mapping[str, Any]) -> Request:
     """Return what the arguments of `create` log."""
-    requests, files = arguments.get("requests"), arguments.get("input_files")
-    shown = {"input_files": to_loggable(files) if is_given(files) else None}
+    requests = arguments.get("requests")
+    shown = {"input_files": to_loggable(arguments.get("input_files"))}
     metadata = request_metadata(arguments, {"requests", "input_files"})
     lines = b""
-    # Anything else can be read only once, and the SDK has yet to do that.
+    # Anything else might be read only once, and the SDK has yet to do that.
     if isinstance(requests, Sequence):
         lines = request_lines(requests, _MOST_REQUEST_BYTES)
         shown["requests"] = first_requests(lines)

@@ -135,7 +135,7 @@ C = TypeVar("C", _Transcription, _Generation)
 
 
 class _Session(Generic[C]):
-    """A realtime session, as it is told by what the application sends and the service answers."""
+    """A realtime session, put together from what the application sends and the service answers."""
 
     def __init__(self, arguments: Mapping[str, Any], begin: Callable[[], C]) -> None:
         self._begin = begin
@@ -147,7 +147,7 @@ class _Session(Generic[C]):
         self._error: str | None = None
 
     def connected(self, session: Any) -> None:
-        """Know what the service made of the session's parameters."""
+        """Take up what the service made of the session's parameters."""
         described = to_loggable(session)
         if isinstance(described, dict):
             self._about.update(described)
@@ -220,7 +220,7 @@ class TranscriptionSession(_Session[_Transcription]):
         self.call.audio_seconds += _seconds(len(data), self._audio_format())
 
     def _audio_format(self) -> Loggable:
-        # What was asked for holds before the service has said so.
+        # The format that was asked for is known before the service answers.
         return self._told_format or self._about.get("audio_format")
 
 

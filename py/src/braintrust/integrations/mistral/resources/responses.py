@@ -15,18 +15,16 @@ from .usage import usage_metrics
 def read_response(response: dict[str, Loggable]) -> Outcome:
     """Return what a `CreateResponseResponse` logs."""
     items = response.get("output")
-    # Today's SDK knows calls of functions only; those of Mistral's own tools end in "_call" where they exist.
+    # Today's SDK knows calls of functions only; the types of calls of Mistral's own tools end in "_call" as well.
     children = [
         _child(item, index)
         for index, item in enumerate(items if isinstance(items, list) else ())
         if isinstance(item, dict) and str(item.get("type")).endswith("_call")
     ]
+    details = without_none({"incomplete_details": response.get("incomplete_details")})
     return Outcome(
         output=items,
-        metadata={
-            **response_metadata(response),
-            **without_none({"incomplete_details": response.get("incomplete_details")}),
-        },
+        metadata={**response_metadata(response), **details},
         metrics=usage_metrics(response.get("usage")),
         children=children,
         error=error_text(response.get("error")) or ("status: failed" if response.get("status") == "failed" else None),

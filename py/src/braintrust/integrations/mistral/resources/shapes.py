@@ -17,6 +17,7 @@ from ..payloads import Loggable, only_dicts
 _Fields = dict[str, Loggable]
 
 _FUNCTION: _Fields = {"type": "function"}
+_MEDIA = ("image_url", "document_url", "input_audio")
 
 
 def shape_content(content: Loggable) -> Loggable:
@@ -110,11 +111,8 @@ def json_text(arguments: Loggable) -> Loggable:
         return arguments
 
 
-_MEDIA = ("image_url", "document_url", "input_audio")
-
-
 def _media_kind(chunk: _Fields) -> str | None:
-    """Return which of the media a chunk brings; the SDK lets typed dicts go without "type"."""
+    """Return which of the media a chunk has, or `None`; the SDK lets typed dicts go without "type"."""
     return next((name for name in _MEDIA if chunk.get("type", name) == name and chunk.get(name) is not None), None)
 
 
@@ -140,7 +138,7 @@ def _choice(choice: _Fields) -> _Fields:
     shaped = dict(choice)
     if "message" in choice:
         shaped["message"] = _answer(choice["message"])
-    # Several, where Mistral ran tools itself.
+    # There are several where Mistral ran tools itself.
     messages = choice.get("messages")
     if isinstance(messages, list):
         shaped["messages"] = [_answer(message) for message in messages]
