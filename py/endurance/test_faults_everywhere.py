@@ -150,7 +150,6 @@ NOT_TRACING = frozenset(
         "resources.model_calls._note",
         "resources.chunks.Arguments.are_followed_by",
         "resources.chunks.Arguments.has_begun",
-        "resources.chunks.Pieces.__bool__",
         "resources.completion_stream._ToolCall.is_followed_by",
         "resources.shapes._named",
         # For streams that take longer, and whose entries come in another order than they stand, are over in another

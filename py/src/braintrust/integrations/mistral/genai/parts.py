@@ -80,7 +80,8 @@ def _chunk_part(chunk: str | Fields) -> Fields:
         return _media_part(fields.get(kind), _MODALITIES[kind])
     if kind in ("file", "tool_file"):
         return _file_part(fields)
-    return _own_part(kind, fields)
+    # OpenTelemetry has no part for it: its own type, with its own fields.
+    return {**fields, "type": f"mistral.{kind}" if kind in _FOREIGN_TYPES else kind or "unknown"}
 
 
 def _chunk_type(chunk: Fields) -> str:
@@ -155,12 +156,6 @@ def _data_modality(data: Any, name: str) -> str:
 def _file_modality(chunk: Fields) -> str:
     file_type = text_of(chunk.get("file_type")) or text_of(chunk.get("file_name")).rpartition(".")[2]
     return "image" if file_type.lower().removeprefix("image/") in _IMAGE_TYPES else "document"
-
-
-def _own_part(kind: str, fields: Fields) -> Fields:
-    """Return what OpenTelemetry has no part for: under its own type, with its own fields."""
-    part_type = f"mistral.{kind}" if kind in _FOREIGN_TYPES else kind or "unknown"
-    return {**fields, "type": part_type}
 
 
 def _mime_type(mime_type: Any) -> Fields:

@@ -121,6 +121,7 @@ def remember_upload(arguments: Mapping[str, Any], response: Any) -> None:
 
 
 def _is_short(content: Any) -> bool:
+    """Tell whether a file can be read twice and is no larger than what is remembered."""
     if not (hasattr(content, "seekable") and content.seekable()):
         return False
     position = content.tell()

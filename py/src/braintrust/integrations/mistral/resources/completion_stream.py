@@ -83,8 +83,8 @@ class CompletionAccumulator:
             if self.first_output is None and message.has_output:
                 self.first_output = now
             # Until there is an output, the next chunk may bring the first of it, whose time is taken here.
-            goes_on = message.awaits_text and self.first_output is not None
-            self._text = (choice.index, message.content) if goes_on else None
+            is_text_next = message.content.text_index == 0 and self.first_output is not None
+            self._text = (choice.index, message.content) if is_text_next else None
         self._fields.update(fields)
 
 
@@ -151,11 +151,6 @@ class _Message:
         self.has_output = False
         # The latest of each index, or position in the delta, and by their ids those that have one.
         self._open: dict[int | str, _ToolCall] = {}
-
-    @property
-    def awaits_text(self) -> bool:
-        """Whether a string would continue the content."""
-        return self.content.text_index == 0
 
     def add(self, delta: _Fields, now: float) -> None:
         """Fold the fields of a delta."""
