@@ -51,7 +51,7 @@ class BoundedMap(Generic[K, V]):
         return None if entry is None else entry.value
 
     def set(self, key: K, value: V, size: int = 0) -> None:
-        """Hold a value of `size` bytes under a key, as the newest; one that is larger than all may be is not held."""
+        """Hold a value of `size` bytes under a key, as the newest; one that is too large for the map is not held."""
         self._entries.pop(key, None)
         self._entries[key] = _Entry(value, size)
         self._drop_oldest()

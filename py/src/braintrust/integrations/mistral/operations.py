@@ -64,7 +64,7 @@ class Child(NamedTuple):
     One of type `llm` is a model call, which began where what came before it ended, and so has no `start`.
 
     Attributes:
-        child_index: which of the response's it is, by the numbers that accumulators give them.
+        child_index: which of the response's children it is, by the index under which `arrivals` has it.
         start: when it began by Mistral's clock, in Unix seconds; `None` where Mistral did not say.
         end: when it ended by Mistral's clock.
         arrival: when its events were seen, of a stream.
@@ -146,7 +146,7 @@ class LiveAccumulator(Accumulator, Protocol):
     """One that knows what of the response is over while its stream is open.
 
     Attributes:
-        on_progress: called with the accumulator, if it is set, when an entry was over or 4 KB of text have arrived.
+        on_progress: called with the accumulator, if it is set, when an entry has ended or 4 KB of text have arrived.
         is_followed: whether it is called as well when a model has asked for something that is still to be done.
     """
 
@@ -154,7 +154,7 @@ class LiveAccumulator(Accumulator, Protocol):
     is_followed: bool
 
     def end_call(self, key: ToolCallKey) -> None:
-        """Take the function call with this key, if that is arriving, for over: somebody has answered it."""
+        """End the function call with this key, if that is arriving: somebody has answered it."""
         ...
 
 
@@ -163,14 +163,14 @@ LiveReader: TypeAlias = Callable[[Any, Request], Sequence[Child]]
 
 
 def read_stream(accumulator: Accumulator, read: ResponseReader, request: Request) -> Outcome:
-    """Return what a stream logs that has brought this much, its children with their arrivals."""
+    """Return what a stream logs after the events so far, its children with their arrivals."""
     outcome = read(accumulator.response(), request)
     arrivals = accumulator.arrivals()
     return outcome._replace(children=[_with_arrival(child, arrivals) for child in outcome.children])
 
 
 def _with_arrival(child: Child, arrivals: Mapping[int, Arrival]) -> Child:
-    """Return a child with its arrival: the same one where that is what it has."""
+    """Return a child with its arrival: the same object where it has that already."""
     arrival = child.arrival if child.child_index is None else arrivals.get(child.child_index)
     return child if arrival is child.arrival else child._replace(arrival=arrival)
 

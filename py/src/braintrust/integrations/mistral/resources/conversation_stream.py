@@ -57,7 +57,7 @@ class ConversationAccumulator:
 
     def __init__(self) -> None:
         self.first_output: float | None = None
-        # Pylint takes it for what it is at first.
+        # Pylint believes that it stays `None`, see below.
         self.on_progress: Callable[[LiveAccumulator], None] | None = None
         self.is_followed = False
         self._fields: _Fields = {"object": "conversation.response"}

@@ -39,19 +39,20 @@ _AGENT_FIELDS = ("model", "agent_id")
 _MOST_BYTES_OF_INPUTS = 1024 * 1024
 _NOTE_BYTES = 128
 
-# While a stream is open nobody knows how many calls are to come: each takes half of the room that is left at most.
+# While a stream is open, nobody knows how many calls are to come: each takes at most half of the room that is left.
 _PARTS_WHILE_OPEN = 2
 
 
 def with_llm_spans(read: ResponseReader, read_ended: LiveReader) -> Callable[[Request], Readers]:
-    """Return what makes the readers for a request that add a child for each model call, before what it asked for.
+    """Return a function that makes the readers for a request; they add a child for each model call.
 
-    They are made when the request is, and know the conversation as it was then.
+    A model call stands before what it asked for. The readers are made before the request is sent, and know the
+    conversation as it was then.
     """
 
     def readers_for(request: Request) -> Readers:
         before = conversation_before(request)
-        calls_so_far = CallsSoFar(before)
+        calls_so_far = _CallsSoFar(before)
 
         def read_all(response: Any, request: Request) -> Outcome:
             outcome = read(response, request)
@@ -119,10 +120,10 @@ def _children(
     return [_child(call, agent, request, conversation) for call, agent in zip(calls, agents, strict=True)]
 
 
-class CallsSoFar:
+class _CallsSoFar:
     """The model calls of a response whose stream is open, each as soon as it is known what it asked for.
 
-    A call that was read goes on where it turns out to have asked for more.
+    A call that was read may turn out to have asked for more: what reads the response has all of it.
 
     Attributes:
         inputs: what the calls that were read had seen, by the indexes of their first entries.
@@ -132,12 +133,12 @@ class CallsSoFar:
         self.inputs: dict[int, _Input] = {}
         self._before = before
         self._conversation: Conversation | None = None
-        # Of the latest call: what follows may still be part of it.
+        # The index of the latest call's first entry: what follows may still be part of that call.
         self._start = 0
 
     @guarded(fallback=())
     def read(self, accumulator: ConversationAccumulator, request: Request) -> Sequence[Child]:
-        """Return the calls that are over by now, each once."""
+        """Return the calls that have ended by now, each once."""
         conversation = self._conversation or self._begin(request)
         entries = accumulator.entries_from(self._start)
         if not all(entry.fields for entry in entries):
@@ -147,8 +148,8 @@ class CallsSoFar:
         rest = iter(entries)
         for number, (index, group) in enumerate(groups, 1):
             streamed = [*itertools.islice(rest, len(group))]
-            is_over = number < len(groups) or any(entry.is_whole for entry in streamed)
-            if index is not None and index not in self.inputs and is_over:
+            has_ended = number < len(groups) or any(entry.is_whole for entry in streamed)
+            if index is not None and index not in self.inputs and has_ended:
                 call = _Call(index, group, self._inputs.make(_PARTS_WHILE_OPEN))
                 self.inputs[index] = call.input
                 child = _child(call, _agent(group, self._known), request, conversation)

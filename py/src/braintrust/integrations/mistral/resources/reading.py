@@ -84,7 +84,7 @@ def with_stream(read: RequestReader, *, streams: bool = False) -> RequestReader:
     def read_request(arguments: Mapping[str, Any]) -> Request:
         request = read(arguments)
         stream = streams or arguments.get("stream") is True
-        return Request(request.input, {**request.metadata, "stream": stream}, *request[2:])
+        return request._replace(metadata={**request.metadata, "stream": stream})
 
     return read_request
 

@@ -7,6 +7,7 @@ its own result.
 
 import json
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from braintrust.logger import BaseAttachment
 
@@ -14,7 +15,7 @@ from ..media import bytes_attachment, bytes_in_memory
 from ..payloads import Loggable, only_dicts
 
 
-_Fields = dict[str, Loggable]
+_Fields: TypeAlias = dict[str, Loggable]
 
 _FUNCTION: _Fields = {"type": "function"}
 _MEDIA = ("image_url", "document_url", "input_audio")
@@ -76,7 +77,7 @@ def shape_entries(entries: Loggable) -> Loggable:
     """Return entries of a conversation in their own shape, with the media in their content; a text stays a text."""
     if isinstance(entries, list):
         return [shape_entries(entry) for entry in entries]
-    # Most are texts, and need no copy.
+    # Most contents are texts, and need no copy.
     if isinstance(entries, dict) and not isinstance(content := entries.get("content"), str) and content is not None:
         return {**entries, "content": shape_content(content)}
     return entries
