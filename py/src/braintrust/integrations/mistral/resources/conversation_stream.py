@@ -64,7 +64,7 @@ class ConversationAccumulator:
         self._entries: dict[str, _Entry] = {}
         # The message that the last text went to: nearly every event of a stream goes on there.
         self._message: _Message | None = None
-        # The function call that is arriving, which has no event for its end.
+        # The function call that is arriving.
         self._call: _FunctionCall | None = None
         # What has ended since that was read last, and the letters that have come since then.
         self._ended: list[_Entry] = []

@@ -145,9 +145,10 @@ class _CallsSoFar:
             return ()
         groups = _groups(((entry.output_index, entry.fields) for entry in entries), self._allowed)
         children: list[Child] = []
-        rest = iter(entries)
+        start = 0
         for number, (index, group) in enumerate(groups, 1):
-            streamed = [*itertools.islice(rest, len(group))]
+            streamed = entries[start : start + len(group)]
+            start += len(group)
             has_ended = number < len(groups) or any(entry.is_whole for entry in streamed)
             if index is not None and index not in self.inputs and has_ended:
                 call = _Call(index, group, self._inputs.make(_PARTS_WHILE_OPEN))
@@ -192,15 +193,15 @@ def _groups(outputs: Iterable[tuple[int, Loggable]], allowed: int) -> list[tuple
 
     The first executions, as many as the request allowed, have none: a call of an earlier response asked for them.
     """
-    # Of types that nobody knows yet, a stream brings nothing.
+    # Entries of types that nobody knows yet are left out, as streams do not bring them.
     written = [(index, entry) for index, entry in outputs if isinstance(entry, dict) and entry_type(entry) in WRITTEN]
     executions = itertools.takewhile(lambda item: entry_type(item[1]) == "tool.execution", written)
     settled = len(list(itertools.islice(executions, allowed)))
     groups: list[tuple[int | None, list[Entry]]] = [(None, [entry]) for _, entry in written[:settled]]
-    rest = iter(written[settled:])
+    start = settled
     for entries in split_calls(entry for _, entry in written[settled:]):
-        indexes = [index for index, _ in itertools.islice(rest, len(entries))]
-        groups.append((indexes[0], entries))
+        groups.append((written[start][0], entries))
+        start += len(entries)
     return groups
 
 
