@@ -66,7 +66,7 @@ class Conversation(NamedTuple):
             for index, entry in enumerate(turn.entries):
                 if entry.get("id") == entry_id:
                     turns = (*self.turns[:number], Turn.of(turn.entries[: index + 1]))
-                    return self._replace(turns=turns)
+                    return Conversation(turns, self.settings, self.left_out)
         return Conversation(settings=self.settings)
 
 
