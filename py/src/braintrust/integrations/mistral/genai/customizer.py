@@ -79,9 +79,10 @@ class GenAIAttributes(SpanCustomizer):
 
     def _remember_descriptions(self, record: dict[str, Any], definitions: Sequence[dict[str, Any]]) -> None:
         described = {tool["name"]: tool["description"] for tool in definitions if "description" in tool}
-        # The functions of a run are below the run, beside the requests that defined them.
-        for span in (record.get("span_id"), *_parents(record)) if described else ():
-            self._descriptions.set(str(span), described, size_of(described))
+        if described:
+            # The functions of a run are below the run, beside the requests that defined them.
+            for span in (record.get("span_id"), *_parents(record)):
+                self._descriptions.set(str(span), described, size_of(described))
 
     def _description_of(self, record: dict[str, Any], tool_name: str | None) -> Any:
         known = (self._descriptions.get(parent) or {} for parent in _parents(record))
