@@ -11,7 +11,7 @@ from ..faults import guarded
 from ..operations import Child, Operation, Outcome, Request
 from ..payloads import Loggable, given_fields, to_loggable, without_none
 from . import audio, classifiers, completions, conversations, embeddings, ocr
-from .reading import request_metadata
+from .reading import from_loggable, request_metadata
 from .usage import usage_metrics
 
 
@@ -214,12 +214,12 @@ def _seconds(value: Loggable) -> float | None:
 
 
 def _read_other_request(body: Mapping[str, Any]) -> Request:
-    return Request(to_loggable(body), request_metadata({"model": body.get("model")}, set()))
+    return Request(to_loggable(body), request_metadata({"model": body.get("model")}))
 
 
-def _read_other_response(body: Any, _: Request) -> Outcome:
-    shown = to_loggable(body)
-    return Outcome(shown, metrics=usage_metrics(shown.get("usage") if isinstance(shown, dict) else None))
+@from_loggable
+def _read_other_response(body: dict[str, Loggable]) -> Outcome:
+    return Outcome(body, metrics=usage_metrics(body.get("usage")))
 
 
 _OTHER = Operation("mistral.batch.result", SpanTypeAttribute.LLM, _read_other_request, _read_other_response)

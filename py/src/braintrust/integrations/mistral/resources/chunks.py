@@ -7,8 +7,8 @@ from typing import Any
 from ..payloads import given_fields, is_given
 
 
-# A piece takes some 50 bytes beyond its letters, and most pieces are a few letters long.
 MOST_PIECES = 32
+"""How many pieces are held apart: each takes some 50 bytes beyond its letters, and most have only a few of these."""
 
 # An attempt reads all that has arrived, and code is full of braces.
 _MOST_ATTEMPTS = 8

@@ -46,7 +46,7 @@ class CompletionAccumulator:
                 type(text) is str
                 and choice.index == index
                 and choice.finish_reason is None
-                # No more than text: of a choice's fields, three are always set.
+                # The delta brings text alone, and of the choice only the three fields that are always set.
                 and len(delta.__pydantic_fields_set__) == 1
                 and len(choice.__pydantic_fields_set__) == 3
             ):

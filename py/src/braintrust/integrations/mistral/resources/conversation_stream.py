@@ -258,7 +258,7 @@ class _Entry:
 
     def _copy(self, name: str, fields: Mapping[str, Any], to: str | None = None) -> None:
         value = fields.get(name)
-        # Later pieces may name nothing any more.
+        # Later pieces may leave a name empty.
         if is_given(value) and (value != "" or name not in self.fields):
             self.fields[to or name] = value
 
@@ -280,7 +280,7 @@ class _Message(_Entry):
         self.content.add(data.content, _content_index(data))
 
     def _own_fields(self) -> _Fields:
-        # Text goes past `add`, and may have been the first to name the model.
+        # The accumulator folds most texts without `add`, and one of them may be the first to name the model.
         super().add("message.output.delta", self.last, 0.0)
         # There is no event for the end of a message; unstreamed, a one-token answer was completed when it was created.
         self._copy("created_at", _fields_of(self.last), to="completed_at")
@@ -350,7 +350,7 @@ _DONE = frozenset(kind for kind in _ENTRY_CLASSES if kind.endswith(".done"))
 
 
 def _fields_of(data: Any) -> Mapping[str, Any]:
-    """Return the fields of an event, by name; a model is slow to say that it does not have one."""
+    """Return the fields of an event by name; to ask a model for an attribute that it does not have is slow."""
     extra: Mapping[str, Any] | None = getattr(data, "__pydantic_extra__", None)
     return {**data.__dict__, **extra} if extra else data.__dict__
 

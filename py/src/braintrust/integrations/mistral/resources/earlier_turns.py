@@ -1,6 +1,6 @@
 """What this process has seen of conversations whose model calls are shown: Mistral keeps the turns before a request.
 
-Only as much as is bounded: of a conversation its latest turns, and of all of them those that were used last.
+What is held is bounded: the latest turns of each conversation, and the conversations that were used last.
 """
 
 from collections.abc import Mapping

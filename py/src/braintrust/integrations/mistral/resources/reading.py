@@ -89,7 +89,7 @@ def with_stream(read: RequestReader, *, streams: bool = False) -> RequestReader:
     return read_request
 
 
-def request_metadata(arguments: Mapping[str, Any], content: Set[str]) -> dict[str, Loggable]:
+def request_metadata(arguments: Mapping[str, Any], content: Set[str] = frozenset()) -> dict[str, Loggable]:
     """Return the parameters of a request that were given, made plain, without those that carry its `content`.
 
     The request's own `metadata` would mix with the span's, and is logged as `request_metadata`.

@@ -139,7 +139,7 @@ class _Session(Generic[C]):
 
     def __init__(self, arguments: Mapping[str, Any], begin: Callable[[], C]) -> None:
         self._begin = begin
-        self.request = Request(metadata=with_speaker_references(request_metadata(arguments, set()), arguments))
+        self.request = Request(metadata=with_speaker_references(request_metadata(arguments), arguments))
         self._about: dict[str, Loggable] = {}
         self._audio = _Audio()
         self._call: C | None = None

@@ -16,7 +16,7 @@ _Fields: TypeAlias = dict[str, Any]
 
 _TEXT_DELTAS = {"response.output_text.delta": "output_text", "response.reasoning_text.delta": "reasoning_text"}
 
-# Others repeat what these bring.
+# All other events repeat what these bring.
 _ITEM_EVENTS = _TEXT_DELTAS.keys() | {
     "response.function_call_arguments.delta",
     "response.content_part.done",
@@ -91,7 +91,7 @@ class ResponseAccumulator:
             item.parts[data.content_index] = data.part
         elif kind == "response.output_item.added":
             item.begun = data.item
-            # A call is something to see, an empty message is not.
+            # A call is output already, an empty message is not.
             if not hasattr(data.item, "arguments"):
                 return
         else:
@@ -107,7 +107,7 @@ class _Item:
     Attributes:
         begun: the item as it was added, without content.
         done: the item as it was when it was done.
-        parts: its content so far, by content_index: the SDK's parts, or the type and pieces of a text.
+        parts: its content so far, by content_index: the SDK's parts, or the type and pieces of an open text.
         arguments: the arguments so far, of a call.
     """
 
@@ -121,7 +121,7 @@ class _Item:
         self.arguments = Arguments()
 
     def text(self, index: int, kind: str) -> Pieces:
-        """Return the pieces of a text of that type."""
+        """Return the pieces of the text at this content_index, which begins here if it has not yet."""
         part = self.parts.get(index)
         if not isinstance(part, tuple):
             part = self.parts[index] = (kind, Pieces())
