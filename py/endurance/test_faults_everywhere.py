@@ -170,7 +170,7 @@ NOT_TRACING = frozenset(
         "payloads._is_schema",
         "payloads._reader_of.<lambda>",
         "payloads._without_header_values",
-        "redaction._after",
+        "redaction._bracket_end",
         "redaction._Text._signs",
         "redaction._left_out",
         "redaction._quoted_secret",

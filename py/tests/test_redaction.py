@@ -192,6 +192,12 @@ def test_a_url_without_a_password_stays(text: str) -> None:
         ({"password": 4711, "max_tokens": 5}, {"password": REDACTED, "max_tokens": 5}),
         ({"authorization": {"type": "api-key", "value": "TOPSECRET"}}, {"authorization": REDACTED}),
         ({"headers": {"X-Any": "TOPSECRET"}, "n": 1}, {"headers": REDACTED, "n": 1}),
+        ({"headers": {"X-Any": {"is": "TOP"}, "X-Other": ["SECRET"]}, "n": 1}, {"headers": REDACTED, "n": 1}),
+        ({"headers": [{"name": "X-Any", "value": "TOPSECRET"}, ["a"]], "n": 1}, {"headers": REDACTED, "n": 1}),
+        ({"headers": [["X-Any", "TOP"], ["X-Other", "SECRET"]], "n": 1}, {"headers": REDACTED, "n": 1}),
+        ({"passwords": {"password": [["TOP"], "SECRET"]}, "n": 1}, {"passwords": {"password": REDACTED}, "n": 1}),
+        ([{"name": "Authorization", "value": "TOPSECRET"}], [{"name": "Authorization", "value": REDACTED}]),
+        ({"key": "api_key", "value": {"is": "TOPSECRET"}}, {"key": "api_key", "value": REDACTED}),
     ],
 )
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -210,6 +216,7 @@ def test_a_secret_in_json_reads_redacted_however_deep_it_is_escaped(secret: Any,
         {"type": "object", "properties": {"password": {"type": "string", "description": "of the user"}}},
         {"logprobs": [{"token": "Bread", "logprob": -0.1}]},
         {"headers": ["Name", "Age"]},
+        [{"name": "max_tokens", "value": 5}, {"name": "Authorization", "values": ["by a magistrate"]}],
     ],
 )
 def test_json_without_secrets_stays(value: Any) -> None:

@@ -6,6 +6,7 @@ so no text costs much, even one that was made to.
 """
 
 import functools
+import itertools
 import re
 import string
 from collections.abc import Iterator
@@ -75,7 +76,8 @@ _ESCAPED_END = rb"%(?:25)*2[236]"
 _END_AFTER_BACKSLASHES = rb"\\(?!\\|/|u00(?:2[bdfBDF]|3[dD]|5[fF]|7[eE]|25))"
 _BASE64_OF_JSON = rb"e[yw][\w+/=~-]{6}"
 
-_KEY_END = rb"(\\*[\"'])\s{0,100}:\s{0,100}"
+# A header, or a setting, may stand as a name and a value of its own.
+_KEY_END = rb"(\\*[\"'])(?:\s{0,100},\s{0,100}\\*[\"']value\\*[\"'])?\s{0,100}:\s{0,100}"
 _SHORT_TEXT = rb"(\\*[\"'])([^\"'\\]{1,1000})\1(?!\s*,\s*\\*\"logprob)"
 _QUOTE = rb"(\\*)([\"'])"
 _SCALAR = rb"(?!(?:null|true|false)\b)[\w.+-]+"
@@ -84,7 +86,8 @@ _SCHEMA = (
     rb"\{\s*\\*\"(?:(?:description|title|default|anyOf|allOf|oneOf|enum|\$ref)\\*\"|"
     rb"type\\*\"\s*:\s*(?:\[|\\*\"(?:string|object|array|integer|number|boolean|null)\\*\"))"
 )
-_MOST_QUOTES = 100
+_NESTED = rb"\[\s{0,100}[\[{]"
+_MOST_QUOTES = _MOST_BRACKETS = 100
 
 _HOST_END = r"\s/?#\"'<>\\"
 _PERCENT_PASSWORD = (
@@ -315,10 +318,11 @@ def _value_of_key(data: bytes, name: bytes, name_end: int) -> _Secret | None:
     first = data[start : start + 1]
     if first == b"{":
         is_schema = compiled(_SCHEMA).match(data, start) is not None
-        return None if is_schema else (start, _after(data, b"}", start), replacement)
+        return None if is_schema else (start, _bracket_end(data, start), replacement)
     if first == b"[":
-        # Under such a name, a list is most likely the first row of a table.
-        return None if holds_headers(name.decode()) else (start, _after(data, b"]", start), replacement)
+        # Headers that are a list of texts are most likely the first row of a table.
+        is_table = holds_headers(name.decode()) and not compiled(_NESTED).match(data, start)
+        return None if is_table else (start, _bracket_end(data, start), replacement)
     scalar = compiled(_SCALAR).match(data, start)
     return (*scalar.span(), replacement) if scalar else None
 
@@ -334,8 +338,14 @@ def _quoted_secret(data: bytes, opening: re.Match[bytes]) -> _Secret | None:
     return opening.start(), end, opening[0] + _REDACTED + opening[0]
 
 
-def _after(data: bytes, sign: bytes, start: int) -> int:
-    return data.find(sign, start) + 1 or len(data)
+def _bracket_end(data: bytes, start: int) -> int:
+    """Return where the object or list ends that begins there; beyond many brackets, it has no end."""
+    depth = 0
+    for bracket in itertools.islice(compiled(rb"[][{}]").finditer(data, start), _MOST_BRACKETS):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth == 0:
+            return bracket.end()
+    return len(data)
 
 
 def _string_end(data: bytes, start: int, quote: bytes, escapes: int) -> int:
