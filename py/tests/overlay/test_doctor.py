@@ -285,7 +285,8 @@ def test_a_logger_is_known_inside_the_program(setup: str) -> None:
         ("", "ok", "off; BRAINTRUST_MISTRAL_LLM_SPANS=true turns them on"),
         ("false", "ok", "off; BRAINTRUST_MISTRAL_LLM_SPANS=true turns them on"),
         ("TRUE", "ok", "on by BRAINTRUST_MISTRAL_LLM_SPANS"),
-        ("yes", "note", "off: BRAINTRUST_MISTRAL_LLM_SPANS is 'yes'"),
+        (" on", "ok", "on by BRAINTRUST_MISTRAL_LLM_SPANS"),
+        ("maybe", "note", "off: BRAINTRUST_MISTRAL_LLM_SPANS is 'maybe'"),
     ],
 )
 def test_llm_spans(monkeypatch: pytest.MonkeyPatch, value: str, mark: str, summary: str) -> None:

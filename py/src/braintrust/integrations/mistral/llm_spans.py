@@ -1,7 +1,8 @@
 """Whether the calls of conversations show the model calls inside: as decided for one client, else for the process."""
 
-import os
 from typing import Any
+
+from .settings import is_on
 
 
 LLM_SPANS = "BRAINTRUST_MISTRAL_LLM_SPANS"
@@ -23,4 +24,4 @@ def llm_spans_decided_for(resource: Any) -> bool | None:
 def llm_spans_enabled(resource: Any) -> bool:
     """Tell whether the calls of a resource show the model calls inside."""
     decided = llm_spans_decided_for(resource)
-    return os.environ.get(LLM_SPANS, "").lower() in ("1", "true") if decided is None else decided
+    return is_on(LLM_SPANS, default=False) if decided is None else decided

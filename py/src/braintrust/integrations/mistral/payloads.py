@@ -1,8 +1,8 @@
 """Any Mistral value as a plain, safe, loggable one.
 
 What users pass to the Mistral SDK and what it returns is a mix of pydantic models, typed dicts, enums, dates, media
-and, now and then, something that was never meant to be logged. `plain` turns all of it into JSON-able values without
-opening, fetching, iterating or calling anything that the provider's own call would still need.
+and, now and then, something that was never meant to be logged. `to_loggable` turns all of it into JSON-able values
+without opening, fetching, iterating or calling anything that the provider's own call would still need.
 """
 
 import collections

@@ -20,7 +20,7 @@ MAX_ATTACHMENT_BYTES = "BRAINTRUST_MISTRAL_MAX_ATTACHMENT_BYTES"
 SAMPLE_RATE = "BRAINTRUST_MISTRAL_SAMPLE_RATE"
 """The environment variable with the share of traces that are logged."""
 
-_ON = frozenset({"", "1", "true", "yes", "on"})
+_ON = frozenset({"1", "true", "yes", "on"})
 _OFF = frozenset({"0", "false", "no", "off"})
 
 _logger = logging.getLogger(__name__.rpartition(".")[0])
@@ -46,12 +46,19 @@ def settings() -> Settings:
     return Settings(_content(), _max_attachment_bytes(), _sample_rate())
 
 
+def is_on(name: str, *, default: bool) -> bool:
+    """Return what an environment variable that says yes or no says now; `default` where it says neither."""
+    value = _value_of(name).lower()
+    return value in _ON or (default and value not in _OFF)
+
+
 def _content() -> bool:
     value = _value_of(CONTENT).lower()
-    if value not in _ON | _OFF:
+    if value not in _ON | _OFF | {""}:
         # Whoever set it meant to keep something back.
         _warn(CONTENT, "true or false", "content is left out")
-    return value in _ON
+        return False
+    return is_on(CONTENT, default=True)
 
 
 def _max_attachment_bytes() -> int | None:

@@ -11,7 +11,6 @@
 
 import base64
 import io
-import os
 import time
 import types
 import wave
@@ -23,7 +22,7 @@ from braintrust.span_types import SpanTypeAttribute
 from ..media import bytes_attachment
 from ..operations import Arrival, Child, Outcome, Request
 from ..payloads import Loggable, to_loggable, without_none
-from ..settings import settings
+from ..settings import is_on, settings
 from .audio import audio_type, read_transcription, with_speaker_references
 from .audio_stream import TranscriptionAccumulator
 from .chunks import Pieces, event_fields
@@ -44,7 +43,7 @@ class _Audio:
 
     def __init__(self) -> None:
         self.size = 0
-        self._is_kept = settings().content and os.environ.get(AUDIO, "").lower() in ("1", "true")
+        self._is_kept = settings().content and is_on(AUDIO, default=False)
         self._kept = bytearray()
 
     def add(self, data: bytes) -> None:

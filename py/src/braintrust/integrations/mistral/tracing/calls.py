@@ -101,14 +101,14 @@ class TracedCall(OngoingCall):
     @guarded(fallback=None)
     def _have_logged(self, accumulator: Accumulator) -> None:
         """Have logged what is over of a stream while that is open, if its accumulator tells."""
-        read_over = self._readers.live
-        if read_over is None:
+        read_ended = self._readers.live
+        if read_ended is None:
             return
         live = cast(LiveAccumulator, accumulator)
         if self._run_request is not None:
-            read_over = self._run_request.reading_over(read_over)
+            read_ended = self._run_request.reading_ended(read_ended)
         live.is_followed = self._readers.is_following
-        live.on_progress = StreamProgress(self.span, read_over, self._operation.response, self._request).progressed
+        live.on_progress = StreamProgress(self.span, read_ended, self._operation.response, self._request).progressed
 
 
 @guarded(fallback=Request())

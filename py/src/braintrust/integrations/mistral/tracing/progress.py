@@ -1,12 +1,11 @@
 """What a stream has brought to its end while it is open: logged as it comes, and not when the stream ends."""
 
-import os
 import time
 from typing import Any
 
 from ..faults import guarded
 from ..operations import LiveReader, Request, ResponseReader
-from ..settings import settings
+from ..settings import is_on, settings
 from . import handover
 from .spans import CallSpan
 
@@ -23,19 +22,18 @@ class StreamProgress:
     It knows no accumulator, which has it called: a stream that is dropped goes at once.
 
     Args:
-        read_over: reads the children that are over.
+        read_ended: reads the children that are over.
         read: reads the response so far.
     """
 
     __slots__ = ("_logged_at", "_logs_answers", "_read", "_read_over", "_request", "_span")
 
-    def __init__(self, span: CallSpan, read_over: LiveReader, read: ResponseReader, request: Request) -> None:
+    def __init__(self, span: CallSpan, read_ended: LiveReader, read: ResponseReader, request: Request) -> None:
         self._span = span
-        self._read_over = read_over
+        self._read_over = read_ended
         self._read = read
         self._request = request
-        is_wanted = os.environ.get(PROGRESS, "").strip().lower() not in ("0", "false")
-        self._logs_answers = is_wanted and settings().content
+        self._logs_answers = is_on(PROGRESS, default=True) and settings().content
         self._logged_at = time.monotonic()
 
     @guarded(fallback=None)

@@ -45,11 +45,11 @@ class RunRequest:
         self._outcome = outcome._replace(children=others)
         return self._outcome
 
-    def reading_over(self, read_over: LiveReader) -> LiveReader:
+    def reading_ended(self, read_ended: LiveReader) -> LiveReader:
         """Return what reads the children of the stream that are over, without the function calls."""
 
         def read_others(accumulator: Any, request: Request) -> list[Child]:
-            return [child for child in read_over(accumulator, request) if not _is_function_call(child)]
+            return [child for child in read_ended(accumulator, request) if not _is_function_call(child)]
 
         return read_others
 
