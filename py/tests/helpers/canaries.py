@@ -12,6 +12,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pytest
 import requests
 
 from tests.helpers.features import has
@@ -82,9 +83,10 @@ def _marked(value: Any, key: str = "") -> Any:
 def _marked_body(content: bytes, kind: str) -> bytes:
     if kind.startswith("application/json"):
         return json.dumps(_marked(json.loads(content))).encode()
-    if not kind.startswith("text/event-stream"):
+    if kind.startswith("application/octet-stream"):
         # The results of a batch.
         return b"\n".join(json.dumps(_marked(json.loads(line))).encode() for line in content.splitlines())
+    # Of anything else, a "Not Found" say, no line is an event.
     lines = (
         b"data: " + json.dumps(_marked(json.loads(line[6:]))).encode() if line.startswith(b"data: {") else line
         for line in content.split(b"\n")
@@ -101,7 +103,7 @@ class CanaryMistral:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._answers: list[tuple[int, str, bytes]] = []
+        self._answers: list[tuple[str, int, str, bytes]] = []
         self._next = 0
 
     def client(self) -> Any:
@@ -110,14 +112,20 @@ class CanaryMistral:
         return Mistral(api_key="local", server_url=self._url, **transports(self._answer))
 
     def _answer(self, request: Any) -> Any:
+        path = request.url.raw_path.decode()
+        asked = f"{request.method} {path}"
         if self._next == len(self._answers):
-            url = f"{self._url}{request.url.raw_path.decode()}"
             sent = {name: request.headers[name] for name in ("content-type", "accept") if name in request.headers}
-            answer = requests.request(request.method, url, data=request.read(), headers=sent, timeout=60)
+            answer = requests.request(
+                request.method, f"{self._url}{path}", data=request.read(), headers=sent, timeout=60
+            )
             kind = answer.headers.get("content-type", "")
             content = answer.content and _marked_body(answer.content, kind)
-            self._answers.append((answer.status_code, kind, content))
-        status, kind, content = self._answers[self._next]
+            self._answers.append((asked, answer.status_code, kind, content))
+        answered, status, kind, content = self._answers[self._next]
+        if asked != answered:
+            # No exception that a call may have: those are expected of some.
+            pytest.fail(f"{asked} would get the answer to {answered}")
         self._next += 1
         return httpx.Response(status, content=content, headers={"content-type": kind})
 
