@@ -43,5 +43,5 @@ def _counts(usage: Loggable, prefix: str = "") -> Iterator[tuple[str, float]]:
     for name, count in usage.items() if isinstance(usage, dict) else ():
         if type(count) is int or type(count) is float:
             yield f"{prefix}{name}", count
-        elif name in _DETAILS and not prefix:
+        elif name in _DETAILS:
             yield from _counts(count, f"{_DETAILS[name]}_")
