@@ -15,6 +15,7 @@ from braintrust.integrations.mistral import GenAIAttributes
 from braintrust.integrations.mistral.llm_spans import LLM_SPANS
 from braintrust.integrations.mistral.resources.conversation_stream import ConversationAccumulator
 from braintrust.integrations.mistral.tracing import handover
+from braintrust.integrations.mistral.tracing.pending import pending_tool_calls
 from braintrust.integrations.mistral.tracing.progress import PROGRESS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -192,13 +193,16 @@ def test_a_function_call_that_was_answered_is_not_moved(spans: LoggedSpans) -> N
 
 
 def test_executions_that_overlap_stand_in_the_order_of_the_outputs_whichever_is_over_first(spans: LoggedSpans) -> None:
-    one, two, three = search(1), search(2), search(3)
-    events = [STARTED, *one[:3], *two[:3], *three[:3], three[3], one[3], two[3], text("So"), *search(4), DONE]
-    assert new_by_event(watched(spans, *events)).keys() == {10, 11, 12, 17}
-    assert spans.records == 2 + 4
+    one, two, three, four = (search(number) for number in range(1, 5))
+    begun = [*one[:3], *two[:3], *three[:3], *four[:3]]
+    events = [STARTED, *begun, two[3], four[3], three[3], one[3], text("So"), *search(5), DONE]
+    assert new_by_event(watched(spans, *events)).keys() == {13, 14, 15, 16, 21}
+    assert spans.records == 2 + 5
     _, rows = spans.pop_tree()
-    assert [row["metadata"]["tool_index"] for row in rows] == [0, 1, 2, 4]
-    assert [row["input"]["query"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["metadata"]["tool_index"] for row in rows] == [0, 1, 2, 3, 5]
+    assert [row["input"]["query"] for row in rows] == ["1", "2", "3", "4", "5"]
+    # No hosted tool waits for a result.
+    assert len(pending_tool_calls) == 0
 
 
 # --- as unstreamed ---
@@ -307,7 +311,7 @@ def test_a_model_call_is_logged_when_it_is_known_what_it_asked_for(
     assert first["output"][0]["message"]["content"] == "Let me see."
     assert [message["role"] for message in second["input"]] == ["user", "assistant", "tool"]
     assert [message["role"] for message in last["input"]] == ["user", "assistant", "tool", "assistant", "tool"]
-    assert "time_to_first_token" in first["metrics"]
+    assert ["time_to_first_token" in row["metrics"] for row in rows] == [True, False, False, False, False]
     assert [row["metrics"].get("tokens") for row in rows] == [None, None, None, None, 8]
     assert first["metrics"]["end"] == pytest.approx(rows[1]["metrics"]["start"], abs=1e-5)
 

@@ -65,7 +65,7 @@ class Children:
         # Each step on it is atomic: of two threads, the one that puts a child there logs it.
         self._logged: dict[Hashable, _Logged] = {}
         # Of children that are not over while later ones are: where they will stand.
-        self._places: dict[int, int] = {}
+        self._places: dict[int, int | None] = {}
         self._next_index = 0
         self._has_model_call = False
 
@@ -74,9 +74,9 @@ class Children:
 
         The first model call has the seconds from the request to the first output.
         """
-        if child.span_type is SpanTypeAttribute.LLM and not self._has_model_call:
+        if child.span_type is SpanTypeAttribute.LLM and first_output is not None and not self._has_model_call:
             self._has_model_call = True
-            (child,) = [child] if first_output is None else _with_first_output([child], first_output)
+            (child,) = _with_first_output([child], first_output)
         key, logged = _key(child), _Logged(child)
         if self._logged.setdefault(key, logged) is not logged:
             return
@@ -87,7 +87,7 @@ class Children:
         finally:
             if logged.span is None:
                 # Then the end of the call tries again.
-                self._logged.pop(key, None)
+                del self._logged[key]
 
     @guarded(fallback=None)
     def log_rest(self, children: Sequence[Child], end: float, first_output: float | None) -> None:
@@ -123,9 +123,7 @@ class Children:
         if child.child_index is None or child.span_type is SpanTypeAttribute.LLM:
             return
         for index in range(self._next_index, child.child_index):
-            place = _next_place()
-            if place is not None:
-                self._places[index] = place
+            self._places[index] = _next_place()
         self._next_index = max(self._next_index, child.child_index + 1)
 
 
