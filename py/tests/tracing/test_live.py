@@ -1,6 +1,7 @@
 """What is over in a stream is logged while that is open: once, whole, and as it would have been unstreamed."""
 
 import gc
+import itertools
 import json
 import logging
 import time
@@ -174,6 +175,14 @@ def test_a_child_that_stands_where_it_should_to_ten_milliseconds_is_not_moved(sp
     assert first["metrics"]["start"] == pytest.approx(root["metrics"]["start"], abs=1e-5)
 
 
+def test_a_function_call_is_moved_with_the_others(spans: LoggedSpans) -> None:
+    ahead = time.time() + 3_600
+    events = [STARTED, {**call(1, "{}"), "created_at": iso(ahead)}, *search(1, ahead + 2, ahead + 3), DONE]
+    watched(spans, *events)
+    _, (function_call, tool) = spans.pop_tree()
+    assert tool["metrics"]["start"] - function_call["metrics"]["start"] == pytest.approx(2, abs=0.1)
+
+
 def test_a_function_call_that_was_answered_is_not_moved(spans: LoggedSpans) -> None:
     """It ended when its result was sent, by our clock."""
     ahead = iso(time.time() + 3_600)
@@ -203,6 +212,17 @@ def test_executions_that_overlap_stand_in_the_order_of_the_outputs_whichever_is_
     assert [row["input"]["query"] for row in rows] == ["1", "2", "3", "4", "5"]
     # No hosted tool waits for a result.
     assert len(pending_tool_calls) == 0
+
+
+def test_a_child_that_takes_an_earlier_place_has_what_the_spans_above_pass_on(spans: LoggedSpans) -> None:
+    one, two = search(1), search(2)
+    passed_on: Json = {"metadata": {"tenant": "ferries"}, "span_attributes": {"purpose": "scorer"}}
+    with braintrust.start_span(propagated_event=passed_on):
+        watched(spans, STARTED, *one[:3], *two[:3], two[3], one[3], DONE)
+    rows = spans.pop()[2:]
+    assert [row["input"]["query"] for row in rows] == ["1", "2"]
+    assert [row["metadata"]["tenant"] for row in rows] == ["ferries"] * 2
+    assert [row["span_attributes"]["purpose"] for row in rows] == ["scorer"] * 2
 
 
 # --- as unstreamed ---
@@ -313,7 +333,9 @@ def test_a_model_call_is_logged_when_it_is_known_what_it_asked_for(
     assert [message["role"] for message in last["input"]] == ["user", "assistant", "tool", "assistant", "tool"]
     assert ["time_to_first_token" in row["metrics"] for row in rows] == [True, False, False, False, False]
     assert [row["metrics"].get("tokens") for row in rows] == [None, None, None, None, 8]
-    assert first["metrics"]["end"] == pytest.approx(rows[1]["metrics"]["start"], abs=1e-5)
+    # None was moved: these are the times at which they were logged.
+    for before, after in itertools.pairwise(rows):
+        assert after["metrics"]["start"] == pytest.approx(before["metrics"]["end"], abs=1e-5)
 
 
 def test_a_model_call_that_goes_on_to_ask_for_more_has_all_of_it_in_the_end(
@@ -327,6 +349,17 @@ def test_a_model_call_that_goes_on_to_ask_for_more_has_all_of_it_in_the_end(
     assert [name_of(row) for row in rows] == ["chat small", "tool: web_search", "tool: web_search", "chat small"]
     asked = rows[0]["output"][0]["message"]["tool_calls"]
     assert [json.loads(call["function"]["arguments"])["query"] for call in asked] == ["1", "2"]
+
+
+def test_a_model_call_has_the_name_of_its_model_once_that_is_known(
+    spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LLM_SPANS, "1")
+    unnamed = [{name: event[name] for name in event.keys() - {"model"}} for event in search(1)]
+    seen = watched(spans, STARTED, *unnamed, text("Rye."), DONE, model=None, agent_id="ag_1")
+    assert seen[-2] == ["chat", "tool: web_search"]
+    _, rows = spans.pop_tree()
+    assert [name_of(row) for row in rows] == ["chat small", "tool: web_search", "chat small"]
 
 
 def test_the_tokens_of_a_response_that_ends_with_function_calls_stand_on_its_model_call(

@@ -103,6 +103,17 @@ def test_a_child_never_ends_before_it_begins() -> None:
     assert aligned(child(105.0, 103.0), child(109.0, None, Arrival(101.0, 102.0))) == [(105.0, 105.0), (109.0, 109.0)]
 
 
+def model_call(end: float | None) -> Child:
+    return Child("chat m", end=end, arrival=Arrival(104.0, None), span_type=SpanTypeAttribute.LLM)
+
+
+def test_a_model_call_lasts_from_what_came_before_it_to_its_end_or_to_what_it_asked_for() -> None:
+    tool, overlapping = child(103.0, 105.0), child(102.0, 104.0)
+    expected = [(100.0, 103.0), (103.0, 105.0), (102.0, 104.0)]
+    assert aligned(model_call(None), tool, overlapping, model_call(107.0)) == [*expected, (105.0, 107.0)]
+    assert aligned(model_call(103.0), tool, overlapping, model_call(None)) == [*expected, (105.0, 110.0)]
+
+
 def test_no_children_align_to_nothing() -> None:
     assert aligned() == []
 

@@ -33,8 +33,8 @@ class LiveAlignment:
         start, end = _own_times(child, shift, now, self._arrived_at)
         if child.span_type is SpanTypeAttribute.LLM:
             start, self._before = min(self._before, end), end
-        elif end > self._before:
-            self._before = end
+        else:
+            self._before = max(self._before, end)
         return start, end
 
 
@@ -64,9 +64,7 @@ def align(
 
 
 def _shift(first: float, last: float, start: float, end: float) -> float:
-    """Return by how much to shift what was from `first` to `last` by Mistral's clock."""
-    if last < first:
-        return 0.0
+    """Return by how much to shift what was from `first` to `last` by Mistral's clock; not at all if nothing was."""
     if last > end or last - first > end - start:
         return end - last
     return start - first if first < start else 0.0

@@ -160,7 +160,7 @@ def _correct(span: Span, was: Child, was_at: tuple[float, float], child: Child, 
     """Log what has become known of a child since it was logged: where it stands in time among all, above all."""
     # Nearly every child was read once, and is the same.
     event = {} if child is was else _changes(was, child)
-    if max(abs(at[0] - was_at[0]), abs(at[1] - was_at[1])) > _LEAST_SECONDS_TO_MOVE and _may_move(span, child, at[0]):
+    if max(abs(at[0] - was_at[0]), abs(at[1] - was_at[1])) > _LEAST_SECONDS_TO_MOVE and _may_move(span, child):
         event["metrics"] = {**event.get("metrics", {}), "start": at[0], "end": at[1]}
     if event:
         rows.log(span, **event)
@@ -180,15 +180,12 @@ def _new(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in values.items() if value != before.get(name)}
 
 
-def _may_move(span: Span, child: Child, start: float) -> bool:
+def _may_move(span: Span, child: Child) -> bool:
     """Tell whether a child ended when Mistral says so; a function call did when its result was sent, if that was."""
     if child.pending_key is None:
         return True
     call = pending_tool_calls.get(child.pending_key)
-    if call is None or call.span is not span:
-        return False
-    call.start = start
-    return True
+    return call is not None and call.span is span
 
 
 def _with_first_output(children: Sequence[Child], seconds: float) -> Sequence[Child]:

@@ -1,5 +1,7 @@
 """Function calls that wait for the results that later requests bring."""
 
+from typing import NamedTuple
+
 from braintrust.logger import Span
 
 from ..bounded import BoundedMap
@@ -8,14 +10,11 @@ from ..operations import ToolCallKey, ToolCallUpdate
 from . import handover, rows
 
 
-class PendingToolCall:
+class PendingToolCall(NamedTuple):
     """A function call that waits: its span, which was logged with an end when it was made, and when that began."""
 
-    __slots__ = ("span", "start")
-
-    def __init__(self, span: Span, start: float) -> None:
-        self.span = span
-        self.start = start
+    span: Span
+    start: float
 
 
 pending_tool_calls: BoundedMap[ToolCallKey, PendingToolCall] = BoundedMap()
