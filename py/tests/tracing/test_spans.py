@@ -108,10 +108,10 @@ def model_call(end: float | None) -> Child:
 
 
 def test_a_model_call_lasts_from_what_came_before_it_to_its_end_or_to_what_it_asked_for() -> None:
-    tool, overlapping = child(103.0, 105.0), child(102.0, 104.0)
-    expected = [(100.0, 103.0), (103.0, 105.0), (102.0, 104.0)]
-    assert aligned(model_call(None), tool, overlapping, model_call(107.0)) == [*expected, (105.0, 107.0)]
-    assert aligned(model_call(103.0), tool, overlapping, model_call(None)) == [*expected, (105.0, 110.0)]
+    tools = child(103.0, 105.0), child(102.0, 104.0)
+    expected = [(103.0, 105.0), (102.0, 104.0)]
+    assert aligned(model_call(None), *tools, model_call(107.0)) == [(100.0, 103.0), *expected, (105.0, 107.0)]
+    assert aligned(model_call(102.5), *tools, model_call(None)) == [(100.0, 102.5), *expected, (105.0, 110.0)]
 
 
 def test_no_children_align_to_nothing() -> None:
