@@ -50,6 +50,12 @@ def search(number: int, at: float | None = None, until: float | None = None, **f
     ]
 
 
+def indexed(*events: Json) -> list[Json]:
+    """Return events with the places of their entries, in the order in which these begin."""
+    ids = [*dict.fromkeys(event["id"] for event in events)]
+    return [{**event, "output_index": ids.index(event["id"])} for event in events]
+
+
 def text(content: str, id: str = "m1") -> Json:
     return {"type": "message.output.delta", "id": id, "content": content, "model": "small"}
 
@@ -310,10 +316,12 @@ def test_a_model_call_is_logged_when_it_is_known_what_it_asked_for(
     now = time.time()
     events = [
         STARTED,
-        text("Let me see."),
-        *search(1, now, now + 0.001),
-        *search(2, now + 0.002, now + 0.003),
-        text("Rye.", "m2"),
+        *indexed(
+            text("Let me see."),
+            *search(1, now, now + 0.001),
+            *search(2, now + 0.002, now + 0.003),
+            text("Rye.", "m2"),
+        ),
         DONE,
     ]
     assert new_by_event(watched(spans, *events)) == {

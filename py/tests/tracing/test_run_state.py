@@ -1,5 +1,6 @@
 """What the requests of a run add up to, without a run."""
 
+import time
 from typing import Any
 
 from braintrust.integrations.mistral.operations import Arrival, Child, Outcome, Request
@@ -25,7 +26,7 @@ def read(response: Json, request: Request) -> Outcome:
 class Arrived:
     """An accumulator, and how often it was asked."""
 
-    first_output = None
+    first_output: float | None = None
 
     def __init__(self, *outputs: Json) -> None:
         self.asked = 0
@@ -65,10 +66,12 @@ def test_a_stream_that_is_open_is_read_once_with_what_has_arrived_and_its_span_e
     turn, stream = turns.begin(read), Arrived({"call": "1"})
     turn.span = CallSpan("start", SpanTypeAttribute.TASK, Request())
     turn.follow(stream, Request())
+    stream.first_output = time.monotonic()
     assert [[outcome.output for outcome in turns.response()] for _ in range(2)] == [[[{"call": "1"}]]] * 2
     assert stream.asked == 1
     row, *_ = spans.pop_ended()
     assert row["output"] == [{"call": "1"}]
+    assert "time_to_first_token" in row["metrics"]
 
 
 def test_a_run_has_the_sums_of_its_requests_and_what_the_first_said_of_itself() -> None:

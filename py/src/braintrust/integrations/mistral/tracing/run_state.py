@@ -122,9 +122,8 @@ class RunState:
         The application may answer them itself, with a later `append`.
         """
         calls = [call for call in request.calls if call.metadata.get("tool_call_id") not in self.shown]
-        if request.span is not None and calls:
+        if request.span is not None:
             request.span.log_children(calls)
-            self.shown.update(str(call.metadata.get("tool_call_id")) for call in calls)
 
     def _with_results(self, request: RunRequest) -> Outcome:
         outcome = request.outcome()
