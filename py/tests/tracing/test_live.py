@@ -129,6 +129,19 @@ def test_a_function_call_is_over_with_whatever_comes_next(spans: LoggedSpans) ->
     assert root["output"][0]["content"] == "ABC"
 
 
+def test_the_answer_to_another_call_is_no_end_of_one_that_arrives(spans: LoggedSpans) -> None:
+    reply = {"conversation_id": "conv_1", "outputs": [], "usage": {}}
+    events = [STARTED, call(1, "{"), call(1, "}"), DONE]
+    client = client_of(lambda request: answer_stream(events) if b'"stream":true' in request.content else answer(reply))
+    with client.beta.conversations.start_stream(inputs="Add", model="small") as stream:
+        for _ in range(2):
+            next(stream)
+        results: list[Any] = [{"tool_call_id": "call_9", "result": "3"}]
+        client.beta.conversations.append(conversation_id="conv_1", inputs=results)
+        assert not children(spans)
+    spans.pop()
+
+
 def test_calls_whose_deltas_alternate_are_whole_in_the_end(spans: LoggedSpans) -> None:
     watched(spans, STARTED, call(1, '{"a"'), call(2, '{"b"'), call(1, ": 1}"), call(2, ": 2}"), DONE)
     _, rows = spans.pop_tree()
@@ -218,6 +231,13 @@ def test_executions_that_overlap_stand_in_the_order_of_the_outputs_whichever_is_
     assert [row["input"]["query"] for row in rows] == ["1", "2", "3", "4", "5"]
     # No hosted tool waits for a result.
     assert len(pending_tool_calls) == 0
+
+
+def test_a_live_child_knows_its_place_where_entries_come_in_another_order(spans: LoggedSpans) -> None:
+    one, two = ([{**event, "output_index": number - 1} for event in search(number)] for number in (1, 2))
+    watched(spans, STARTED, *two[:3], *one, two[3], DONE)
+    assert [(row["input"]["query"], row["metadata"]["tool_index"]) for row in children(spans)] == [("1", 0), ("2", 1)]
+    spans.pop()
 
 
 def test_a_child_that_takes_an_earlier_place_has_what_the_spans_above_pass_on(spans: LoggedSpans) -> None:
