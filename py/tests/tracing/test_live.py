@@ -129,17 +129,19 @@ def test_a_function_call_is_over_with_whatever_comes_next(spans: LoggedSpans) ->
     assert root["output"][0]["content"] == "ABC"
 
 
-def test_the_answer_to_another_call_is_no_end_of_one_that_arrives(spans: LoggedSpans) -> None:
+def test_a_function_call_that_arrives_is_over_with_its_own_answer(spans: LoggedSpans) -> None:
     reply = {"conversation_id": "conv_1", "outputs": [], "usage": {}}
     events = [STARTED, call(1, "{"), call(1, "}"), DONE]
     client = client_of(lambda request: answer_stream(events) if b'"stream":true' in request.content else answer(reply))
     with client.beta.conversations.start_stream(inputs="Add", model="small") as stream:
-        for _ in range(2):
+        for _ in range(3):
             next(stream)
-        results: list[Any] = [{"tool_call_id": "call_9", "result": "3"}]
-        client.beta.conversations.append(conversation_id="conv_1", inputs=results)
-        assert not children(spans)
-    spans.pop()
+        for tool_call_id, logged in (("call_9", []), ("call_1", ["tool: add"])):
+            results: list[Any] = [{"tool_call_id": tool_call_id, "result": "3"}]
+            client.beta.conversations.append(conversation_id="conv_1", inputs=results)
+            assert [name_of(row) for row in children(spans)] == logged
+    (row,) = [row for row in spans.pop() if name_of(row) == "tool: add"]
+    assert row["output"] == "3"
 
 
 def test_calls_whose_deltas_alternate_are_whole_in_the_end(spans: LoggedSpans) -> None:
