@@ -381,6 +381,15 @@ def test_a_model_call_that_goes_on_to_ask_for_more_has_all_of_it_in_the_end(
     assert [json.loads(call["function"]["arguments"])["query"] for call in asked] == ["1", "2"]
 
 
+def test_a_message_that_goes_on_after_a_tool_is_whole_in_the_end(
+    spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LLM_SPANS, "1")
+    watched(spans, STARTED, text("Let"), *search(1), text(" me"), text(" see."), DONE)
+    root, _ = spans.pop_tree()
+    assert [entry.get("content") for entry in root["output"]] == ["Let me see.", None]
+
+
 def test_a_model_call_has_the_name_of_its_model_once_that_is_known(
     spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
