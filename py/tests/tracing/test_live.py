@@ -390,15 +390,31 @@ def test_a_message_that_goes_on_after_a_tool_is_whole_in_the_end(
     assert [entry.get("content") for entry in root["output"]] == ["Let me see.", None]
 
 
-def test_a_model_call_has_the_name_of_its_model_once_that_is_known(
+def test_a_model_call_names_its_model_and_its_agent_once_these_are_known(
     spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(LLM_SPANS, "1")
     unnamed = [{name: event[name] for name in event.keys() - {"model"}} for event in search(1)]
-    seen = watched(spans, STARTED, *unnamed, text("Rye."), DONE, model=None, agent_id="ag_1")
+    named = {**text("Rye."), "agent_id": "ag_7"}
+    seen = watched(spans, STARTED, *unnamed, named, DONE, model=None, agent_id="ag_1")
     assert seen[-2] == ["chat", "tool: web_search"]
-    _, rows = spans.pop_tree()
-    assert [name_of(row) for row in rows] == ["chat small", "tool: web_search", "chat small"]
+    first, _, second = spans.pop_tree()[1]
+    assert [name_of(row) for row in (first, second)] == ["chat small"] * 2
+    assert [row["metadata"]["agent_id"] for row in (first, second)] == ["ag_7"] * 2
+
+
+def test_model_calls_before_and_after_a_handoff_name_their_models_and_agents(
+    spans: LoggedSpans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LLM_SPANS, "1")
+    second = [{**text("Hm.", "m2"), "model": "large"}, *search(2, model="large")]
+    events = [STARTED, text("Let me see."), *search(1), *HANDOFF, *second, {**text("Rye.", "m3"), "model": "large"}]
+    watched(spans, *events, DONE, model=None, agent_id="ag1")
+    known = [("small", "ag1"), ("large", "ag2"), ("large", "ag2")]
+    for rows in (children(spans), spans.pop()):
+        about = [row["metadata"] for row in rows if row["span_attributes"]["type"] == "llm"]
+        assert [(metadata["model"], metadata["agent_id"]) for metadata in about] == known
+    assert [metadata["agent_name"] for metadata in about] == ["one", "two", "two"]
 
 
 def test_the_tokens_of_a_response_that_ends_with_function_calls_stand_on_its_model_call(
