@@ -411,9 +411,14 @@ def test_model_calls_before_and_after_a_handoff_name_their_models_and_agents(
     events = [STARTED, text("Let me see."), *search(1), *HANDOFF, *second, {**text("Rye.", "m3"), "model": "large"}]
     watched(spans, *events, DONE, model=None, agent_id="ag1")
     known = [("small", "ag1"), ("large", "ag2"), ("large", "ag2")]
-    for rows in (children(spans), spans.pop()):
+
+    def shown(rows: list[Json]) -> list[Json]:
         about = [row["metadata"] for row in rows if row["span_attributes"]["type"] == "llm"]
         assert [(metadata["model"], metadata["agent_id"]) for metadata in about] == known
+        return about
+
+    shown(children(spans))
+    about = shown(spans.pop())
     assert [metadata["agent_name"] for metadata in about] == ["one", "two", "two"]
 
 
