@@ -209,6 +209,13 @@ def test_the_inputs_of_one_response_log_a_mebibyte_at_most_and_say_what_they_lef
     assert left_out + len(rest) == 1 + 2 * 150
 
 
+def test_what_the_request_brings_is_whole_in_its_first_model_call_whatever_its_size(spans: LoggedSpans) -> None:
+    inputs = [{"role": "user", "content": f"{number}" * 700_000} for number in (1, 2)]
+    first, second = asked(spans, [search(1, 2), message(start=3)], inputs=inputs)
+    assert first["input"] == inputs
+    assert second["input"] == [{"role": "system", "content": "[4 earlier messages are left out]"}]
+
+
 # --- times ---
 
 
