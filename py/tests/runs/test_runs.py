@@ -50,6 +50,16 @@ def knead(minutes: int) -> str:
 # --- the tree ---
 
 
+@pytest.mark.parametrize("fixture", ["spans", "no_logger"])
+async def test_the_arguments_of_a_run_may_be_positional(fixture: str, request: pytest.FixtureRequest) -> None:
+    logged = request.getfixturevalue(fixture)
+    result = await ScriptedMistral(*BREAD).client.beta.conversations.run_async(context_of(knead), "Bake")
+    stream = await ScriptedMistral(*BREAD).client.beta.conversations.run_stream_async(context_of(knead), "Bake")
+    assert result.output_as_text == [item async for item in stream][-1].output_as_text == "It rests."
+    if logged is not None:
+        assert [row["input"] for row in logged.pop_ended() if short_name(row) == "run"] == ["Bake"] * 2
+
+
 @both_ways
 @both_kinds
 async def test_a_run_is_one_trace_with_its_requests_and_its_functions_below(
