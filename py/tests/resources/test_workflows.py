@@ -82,6 +82,12 @@ def test_an_execution_that_is_waited_for_is_one_span_with_its_result(
     assert logged_calls(spans.pop()) == [expected] * 2
 
 
+@pytest.mark.usefixtures("no_logger")
+def test_positional_arguments_are_passed_on_where_nothing_is_traced(make_client: MakeClient) -> None:
+    workflows: Any = make_client(handle).workflows
+    assert workflows.wait_for_workflow_completion("exec_1").result == {"loaves": 2}
+
+
 def test_waiting_for_an_execution_is_a_span_with_its_result(call_method: CallMethod, spans: LoggedSpans) -> None:
     call_method(handle, "workflows.wait_for_workflow_completion", execution_id="exec_1")
     call = logged(spans)

@@ -13,6 +13,7 @@ from typing import Any
 
 import braintrust
 import pytest
+from braintrust.integrations.mistral.tracing import handover
 from braintrust.logger import _state
 from braintrust.merge_row_batch import merge_row_batch
 
@@ -37,6 +38,14 @@ def half_read() -> Any:
     next(stream)
     next(stream)
     return stream
+
+
+def test_nothing_is_known_any_more_of_a_stream_that_is_over(spans: LoggedSpans) -> None:
+    stream = half_read()
+    assert len(handover._open) == 1
+    assert len([*stream]) == len(HELLO) - 2
+    assert not handover._open
+    spans.pop()
 
 
 # --- what an application may have when the collector comes: each holds itself ---
