@@ -274,6 +274,27 @@ def test_what_nobody_knows_yet_is_content() -> None:
     assert without_content(record) == {"name": "n", "metadata": {"count": 2, "is_new": True}}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "kept"),
+    [
+        ({"response_format": "text", "conversation": "conv_1"}, {"response_format": "text", "conversation": "conv_1"}),
+        # A text, or a dict, where none is expected.
+        ({"tools": CANARY, "prompt": CANARY, "connectors": CANARY, "model": {"name": CANARY}}, {}),
+        ({"tools": [CANARY, {"type": "function", "name": CANARY}]}, {"tools": [{"type": "function"}]}),
+        ({"tools": [CANARY]}, {}),
+        ({"usage": {"tokens": 3, "said": CANARY}}, {"usage": {"tokens": 3}}),
+    ],
+)
+def test_what_stands_elsewhere_than_expected_is_content(metadata: Json, kept: Json) -> None:
+    assert without_content({"metadata": metadata}) == {"metadata": kept}
+
+
+def test_the_reasons_why_choices_ended_are_kept_as_far_as_they_ended() -> None:
+    ended = {"finish_reason": "stop", "message": {"content": CANARY}}
+    assert without_content({"output": [ended, {"finish_reason": None}]}) == {"metadata": {"finish_reasons": ["stop"]}}
+    assert without_content({"output": [{"index": 0}]}) == {}
+
+
 def test_a_fault_of_ours_leaves_out_rather_more(
     spans: LoggedSpans,
     switch: Switch,
