@@ -123,8 +123,8 @@ def test_content_is_a_text_or_none_or_a_list_with_texts_in_it(content: Any, expe
         ({"type": "tool_file", "file_id": "f1", "file_type": "image/jpeg"}, ("file", "image", "f1")),
         ({"type": "tool_file", "file_id": "f1", "file_type": "csv"}, ("file", "document", "f1")),
         (
-            {"type": "tool_file", "file_id": "f1", "file_name": "plot.PNG"},
-            {"type": "file", "modality": "image", "file_id": "f1", "file_name": "plot.PNG"},
+            {"type": "tool_file", "file_id": "f1", "file_name": "plot.2.PNG"},
+            {"type": "file", "modality": "image", "file_id": "f1", "file_name": "plot.2.PNG"},
         ),
         *(
             (chunk, chunk)
@@ -256,6 +256,9 @@ TEXT_PART: Json = {"type": "text", "content": "Hi"}
         (ANSWER, "assistant", [TEXT_PART]),
         ({"type": "message.input", "role": "user", "content": "Hi"}, "user", [TEXT_PART]),
         ({"type": "agent.nap", "id": "n1"}, "unknown", [{"type": "agent.nap", "id": "n1"}]),
+        # What has a type or a role is no result, whatever it has beside.
+        ({"type": "agent.nap", "result": "2"}, "unknown", [{"type": "agent.nap", "result": "2"}]),
+        ({"role": "user", "content": "Hi", "result": "2"}, "user", [TEXT_PART]),
     ],
 )
 def test_each_entry_is_a_message(entry: Json, role: str, expected: list[Json]) -> None:
