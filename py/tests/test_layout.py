@@ -1,6 +1,7 @@
 """The rooms of the integration, and what each may import: read from the source, not from what happens to be loaded."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def test_what_is_allowed_is_not_found() -> None:
     assert broken_rules("runs.runs", "from ..tracing.spans import CallSpan\nfrom ..resources.reading import x") == []
     assert broken_rules("traced_methods", "from .resources import audio\nfrom .runs import runs") == []
     assert broken_rules("genai.parts", "from ..payloads import only_dicts\nfrom .messages import x") == []
+
+
+def test_all_that_is_taken_from_the_sdk_is_asked_for_when_the_integration_is_imported() -> None:
+    """Else an SDK without it would be found out when the overlay can no longer give way, and nobody would trace."""
+    sdks = re.compile(r"braintrust\.(?:logger|span_types)\.(\w+)")
+    everything = {each for name, source in modules().items() for each in imported(name, source)}
+    taken = {match[1] for each in everything if (match := sdks.fullmatch(each))}
+    asking = ast.walk(ast.parse(modules()["integration"]))
+    asked_for = {node.attr for node in asking if isinstance(node, ast.Attribute)}
+    assert taken
+    assert taken <= asked_for
 
 
 def test_modules_stay_under_four_hundred_lines() -> None:

@@ -239,6 +239,15 @@ def test_an_integration_that_fails_to_import_gives_way_with_one_warning(installe
     assert why_inactive(installed, PYTHONPATH=broken) == reason
 
 
+def test_it_gives_way_where_the_sdk_lacks_what_only_a_call_needs(installed: Environment, sdk: str) -> None:
+    if sdk == OLDEST:
+        pytest.skip("this SDK loads all of its integrations at once")
+    code = "import braintrust.logger; del braintrust.logger.get_span_parent_object"
+    output = installed.run(f"{code}; {FILE}")
+    assert output.startswith(f"braintrust-mistral {__version__} cannot be imported with the installed braintrust")
+    assert output.splitlines()[-1] == sdks_place(installed)
+
+
 def test_it_gives_way_where_another_tool_has_wrapped_all_hooks(installed: Environment, broken: str) -> None:
     code = """
 import sys

@@ -1,8 +1,29 @@
 """The integration that `braintrust.auto_instrument()` sets up."""
 
+from braintrust import logger, span_types
 from braintrust.integrations.base import BaseIntegration
 
 from .patchers import OLDEST_MISTRALAI, PATCHERS
+
+
+NEEDED_LATER = (
+    logger.NOOP_SPAN,
+    logger.Attachment,
+    logger.BaseAttachment,
+    logger.Experiment,
+    logger.Logger,
+    logger.Span,
+    logger.SpanInternalOptions,
+    logger.current_span,
+    logger.get_span_parent_object,
+    logger.start_span,
+    span_types.SpanTypeAttribute,
+)
+"""What the modules that are imported later take from the SDK.
+
+Where an SDK lacks one of these, importing the integration fails at once, and the overlay can still give way to the
+SDK's own integration.
+"""
 
 
 class MistralIntegration(BaseIntegration):
