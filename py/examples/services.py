@@ -19,7 +19,7 @@ import braintrust
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
 from braintrust_mistral.local.braintrust.traces import Trace, described
 from braintrust_mistral.local.drawing.picture import growing_trace, show_trace
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 try:

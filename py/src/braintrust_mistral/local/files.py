@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 class RowsError(Exception):

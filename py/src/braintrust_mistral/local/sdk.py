@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from weakref import WeakSet
 
 from braintrust_mistral.local.braintrust.store import TraceStore
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 _logger = logging.getLogger(__name__)

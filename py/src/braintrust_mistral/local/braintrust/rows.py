@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 _CREATED_ONCE = {"created", "span_id", "root_span_id", "span_parents", "_parent_id"}

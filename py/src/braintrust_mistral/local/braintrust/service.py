@@ -18,7 +18,7 @@ from typing_extensions import override
 from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
 from braintrust_mistral.local.braintrust.totals import mean_scores
 from braintrust_mistral.local.braintrust.traces import Trace
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.page.routes import page_routes
 from braintrust_mistral.local.sdk import ORGANIZATION, forget_login
 from braintrust_mistral.local.server import LocalServer, until_gone

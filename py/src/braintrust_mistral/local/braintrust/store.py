@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from braintrust_mistral.local.braintrust.rows import orderly, with_row
 from braintrust_mistral.local.braintrust.totals import Totals, summed, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 KEPT_BYTES = 64 * 1024 * 1024

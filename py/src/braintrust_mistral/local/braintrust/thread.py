@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, TypeGuard
 
 from braintrust_mistral.local.braintrust.totals import is_llm, is_scorers
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 class Said(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from braintrust_mistral.local.braintrust.thread import thread_of
 from braintrust_mistral.local.braintrust.totals import Totals, totals_of
 from braintrust_mistral.local.drawing.encoding import encodable
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 SHOWN_ROLES = 12

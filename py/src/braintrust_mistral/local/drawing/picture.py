@@ -16,7 +16,7 @@ from rich.text import Text
 
 from braintrust_mistral.local.braintrust.rows import orderly
 from braintrust_mistral.local.drawing.svg import draw
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.screen import Screen
 
 

@@ -10,12 +10,12 @@ import secrets
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar
 
 from typing_extensions import override
 
+from braintrust_mistral.local.json_types import Json
 
-Json: TypeAlias = dict[str, Any]
 
 DELTA_SECONDS = 0.015
 """Seconds between two deltas of arguments."""

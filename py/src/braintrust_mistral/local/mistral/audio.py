@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from starlette.responses import Response
 
-from braintrust_mistral.local.mistral.answers import Failure, Json, words
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Failure, words
 from braintrust_mistral.local.mistral.delivery import Step, delivery, server_sent
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, is_list, json_object, token_count
 from braintrust_mistral.local.mistral.errors import RefusedError, validation_error

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral.delivery import DELIVERIES, delivery
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, json_object, json_objects
 from braintrust_mistral.local.mistral.errors import RefusedError, api_error, validation_error

@@ -4,7 +4,7 @@ import uuid
 
 from starlette.responses import Response
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral.delivery import delivery
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, is_list, json_object, json_objects, texts
 from braintrust_mistral.local.mistral.playback import Clock

@@ -7,8 +7,9 @@ from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
 
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral import samples
-from braintrust_mistral.local.mistral.answers import Json, new_tool_call_id, slices, text, words
+from braintrust_mistral.local.mistral.answers import new_tool_call_id, slices, text, words
 from braintrust_mistral.local.mistral.scenarios import DEFAULT, LONG_STREAM, LONG_STREAM_DELTAS, stream_length
 from braintrust_mistral.local.mistral.schemas import sample
 

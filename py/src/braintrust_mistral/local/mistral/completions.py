@@ -7,7 +7,8 @@ from itertools import chain, zip_longest
 
 from starlette.responses import Response
 
-from braintrust_mistral.local.mistral.answers import Failure, Json, words
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Failure, words
 from braintrust_mistral.local.mistral.completion_scenarios import CODE, Choice, Completion, Prompt, scenario
 from braintrust_mistral.local.mistral.delivery import Step, delivery, server_sent
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, json_object, json_objects, token_count

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from braintrust_mistral.local.mistral.answers import Decision, Failure, Json, Turn
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Decision, Failure, Turn
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, is_object, json_object, json_objects
 from braintrust_mistral.local.mistral.errors import RefusedError, error, validation_error
 from braintrust_mistral.local.mistral.exchange import Exchange

@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from braintrust_mistral.local.mistral.answers import Failure, Json
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Failure
 from braintrust_mistral.local.mistral.errors import API_FAILURES, RefusedError, api_error
 from braintrust_mistral.local.mistral.playback import Clock
 from braintrust_mistral.local.server import ConnectionBrokenError

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral.answers import (
     Answer,
     Entry,
     Failure,
     FunctionCall,
-    Json,
     Message,
     ToolExecution,
     Turn,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeGuard
 from starlette.requests import Request
 from starlette.responses import Response
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral.errors import RefusedError, validation_error
 from braintrust_mistral.local.mistral.forms import Upload, parsed_form
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from braintrust_mistral.local.mistral.answers import Answer, Json, ToolExecution
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Answer, ToolExecution
 from braintrust_mistral.local.mistral.delivery import broken_off, server_sent
 from braintrust_mistral.local.mistral.endpoints import token_count
 from braintrust_mistral.local.mistral.errors import RefusedError

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import parse_qs
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
-from braintrust_mistral.local.mistral.answers import Answer, Entry, Json
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Answer, Entry
 
 
 T = TypeVar("T")

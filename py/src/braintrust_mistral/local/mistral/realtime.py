@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from braintrust_mistral.local.mistral.answers import Json, words
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import words
 from braintrust_mistral.local.mistral.audio import SEGMENTS
 from braintrust_mistral.local.mistral.delivery import Delivery, delivery
 from braintrust_mistral.local.mistral.endpoints import token_count

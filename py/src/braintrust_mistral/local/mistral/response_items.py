@@ -8,8 +8,9 @@ from typing import Any, ClassVar, TypeAlias
 
 from typing_extensions import override
 
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.mistral import samples
-from braintrust_mistral.local.mistral.answers import Json, new_tool_call_id, slices, words
+from braintrust_mistral.local.mistral.answers import new_tool_call_id, slices, words
 from braintrust_mistral.local.mistral.scenarios import DEFAULT, LONG_STREAM, LONG_STREAM_DELTAS, stream_length
 from braintrust_mistral.local.mistral.schemas import sample
 

@@ -6,7 +6,8 @@ from itertools import chain, zip_longest
 
 from starlette.responses import Response
 
-from braintrust_mistral.local.mistral.answers import Failure, Json
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Failure
 from braintrust_mistral.local.mistral.delivery import Step, delivery, server_sent
 from braintrust_mistral.local.mistral.endpoints import Endpoint, Received, json_object, json_objects, token_count
 from braintrust_mistral.local.mistral.playback import Clock, new_id

@@ -2,7 +2,8 @@
 
 import json
 
-from braintrust_mistral.local.mistral.answers import Agent, Json, ToolExecution, text
+from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.mistral.answers import Agent, ToolExecution, text
 
 
 AGENT_MODEL = "mistral-medium-latest"

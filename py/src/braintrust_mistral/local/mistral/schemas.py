@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 _SCALARS = {"string": "Lisbon", "integer": 3, "number": 1.4, "boolean": True}

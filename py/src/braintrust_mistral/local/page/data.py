@@ -14,7 +14,7 @@ from braintrust_mistral.local.braintrust.rows import orderly, spans_of
 from braintrust_mistral.local.braintrust.thread import said_in
 from braintrust_mistral.local.braintrust.totals import is_llm, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
-from braintrust_mistral.local.mistral.answers import Json
+from braintrust_mistral.local.json_types import Json
 
 
 NumberedRow: TypeAlias = tuple[int, Json]
