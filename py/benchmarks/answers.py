@@ -65,7 +65,7 @@ _CODE_INTERPRETER = {
 
 
 def with_tools(count: int) -> ConversationResponse:
-    """A response whose message was preceded by so many hosted tools, searches and pieces of code in turn."""
+    """Return a response whose message was preceded by so many hosted tools, searches and pieces of code in turn."""
     plain = PLAIN.model_dump(mode="json")
     entries = [_execution(number) for number in range(count)]
     connectors = Counter(entry["name"] for entry in entries)
@@ -89,7 +89,7 @@ def _execution(number: int) -> dict[str, Any]:
 
 
 def tool_events(count: int) -> Iterator[ConversationEvents]:
-    """The same as a stream brings it, made beforehand."""
+    """Return the same as a stream brings it, made beforehand."""
     return iter(_tool_events(count))
 
 
@@ -168,7 +168,7 @@ TWO_TOOL_CALLS = ChatCompletionResponse.model_validate(
 
 
 def ready_events(deltas: int) -> Iterator[ConversationEvents]:
-    """A response of so many text deltas, made beforehand, so that iterating it costs next to nothing.
+    """Return a response of so many text deltas, made beforehand, so that iterating it costs next to nothing.
 
     The deltas are a hundred objects over and over: short and long streams are alike to the processor's caches.
     """
@@ -176,18 +176,18 @@ def ready_events(deltas: int) -> Iterator[ConversationEvents]:
 
 
 def fresh_events(deltas: int) -> Iterator[ConversationEvents]:
-    """The same made one at a time, each with a text of its own, as a connection delivers them."""
+    """Return the same made one at a time, each with a text of its own, as a connection delivers them."""
     texts = (f" a text of {number:05} words. " for number in range(deltas))
     return chain([_STARTED], (_copy(_READY_DELTAS[0], text) for text in texts), [_DONE])
 
 
 def ready_chunks(texts: int) -> Iterator[CompletionEvent]:
-    """A completion of so many texts, made beforehand in the same way."""
+    """Return a completion of so many texts, made beforehand in the same way."""
     return chain([_FIRST_CHUNK], _over_and_over(_READY_CHUNKS, texts), [_LAST_CHUNK])
 
 
 def wire_chunks(texts: int) -> list[bytes]:
-    """The same as server-sent events, each in a packet of its own."""
+    """Return the same as server-sent events, each in a packet of its own."""
     events = [f"data: {chunk.data.model_dump_json()}\n\n".encode() for chunk in ready_chunks(texts)]
     return [*events, b"data: [DONE]\n\n"]
 

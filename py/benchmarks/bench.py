@@ -137,11 +137,11 @@ class Bench:
         self._chat.complete(model=MODEL, messages=messages, **request)
 
     def microseconds(self, action: Callable[[], object], *, batches: int = 16, repetitions: int = 40) -> float:
-        """What one of many repetitions takes, drained between their batches."""
+        """Return what one of many repetitions takes, drained between their batches."""
         return statistics.median(self._batch(action, repetitions) for _ in self._repeated(batches)) / 1_000
 
     def microseconds_an_event(self, consume: Consume, count: int) -> float:
-        """What tracing adds to each event of a stream, beyond what it adds to a stream of one event."""
+        """Return what tracing adds to each event of a stream, beyond what it adds to a stream of one event."""
         streams = [(1, True), (count, True), (1, False), (count, False)]
         # In turn, so that whatever slows the machine down slows all four down.
         rounds = self._repeated(min(max(100_000 // count, 5), 300))
@@ -150,14 +150,14 @@ class Bench:
         return (many - bare_many - one + bare_one) / (count - 1) / 1_000
 
     def microseconds_on_the_wire(self, call: Callable[[Methods], object], *, repetitions: int = 10) -> float:
-        """What tracing adds to a call that the network answers, which by itself takes much more than tracing."""
+        """Return what tracing adds to a call that the network answers, which takes much more than tracing."""
         traced, bare = partial(call, self._methods), partial(call, self._bare)
         # One after the other, so that what slows the machine down slows both down.
         samples = [(self._batch(bare, repetitions), self._batch(traced, repetitions)) for _ in self._repeated(20)]
         return statistics.median(with_tracing - without for without, with_tracing in samples) / 1_000
 
     def mebibytes(self, action: Callable[[], object]) -> float:
-        """How far memory rises while it is done, over what it was before."""
+        """Return how far memory rises while it is done, over what it was before."""
         self._drain()
         tracemalloc.start()
         try:
@@ -169,13 +169,13 @@ class Bench:
         return (peak - before) / 2**20
 
     def records(self, action: Callable[[], object]) -> int:
-        """How many records it logs."""
+        """Return how many records it logs."""
         self._drain()
         action()
         return self._log.records()
 
     def sent_bytes(self, action: Callable[[], object]) -> int:
-        """How many bytes of it go to Braintrust."""
+        """Return how many bytes of it go to Braintrust."""
         self._drain()
         action()
         return self._log.sent_bytes()

@@ -37,7 +37,7 @@ print(seconds)
 
 
 def import_milliseconds(module: str, *, after: str) -> float:
-    """What an interpreter that has imported the one takes to import the other and what only that needs."""
+    """Return what an interpreter that has imported the one takes to import the other and what only that needs."""
     run = _python(sys.executable, "-X", "importtime", "-c", f"import {after}; import {module}")
     for line in run.stderr.splitlines():
         _, cumulative, name = line.split("|")
@@ -47,7 +47,7 @@ def import_milliseconds(module: str, *, after: str) -> float:
 
 
 def overlay_milliseconds() -> float:
-    """What the overlay's own start-up files take when an interpreter reads them."""
+    """Return what the overlay's own start-up files take when an interpreter reads them."""
     names = [path.name for path in _start_files()]
     command = (sys.executable, "-S", "-c", _TIMED_SITE, sysconfig.get_path("purelib"), *names)
     return statistics.median(float(_python(*command).stdout) for _ in range(5)) * 1_000
@@ -74,7 +74,7 @@ def _start_files() -> list[Path]:
 
 @functools.cache
 def _twins() -> tuple[str, str]:
-    """Interpreters of two new environments, equal to this one, the first without the overlay's start-up."""
+    """Return interpreters of two new environments, equal to this one, the first without the overlay's start-up."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     overlay = {path.name for path in _start_files()}

@@ -32,7 +32,7 @@ class Line:
     samples: Mapping[Side, Sequence[float]]
 
     def cost(self, side: Side) -> Sequence[float]:
-        """What this side takes, over the untraced where the figure says so.
+        """Return what this side takes, over the untraced where the figure says so.
 
         Samples at one position were taken within seconds: what slowed the one down slowed the other down.
         """
@@ -42,23 +42,23 @@ class Line:
         return [sample - bare for sample, bare in zip(samples, untraced, strict=True)]
 
     def median(self, side: Side) -> float | None:
-        """The median of its cost."""
+        """Return the median of its cost."""
         return _median(self.cost(side))
 
     def ratio(self, side: Side, to: Side) -> float | None:
-        """How many times the one is the other."""
+        """Return how many times the one is the other."""
         if not self.cost(side) or not self.cost(to):
             return None
         return _median([one / other for one, other in zip(self.cost(side), self.cost(to), strict=True) if other])
 
     def reached(self) -> bool | None:
-        """Whether ours is as low as it is to be, where it is to be."""
+        """Return whether ours is as low as it is to be, where it is to be."""
         ours, floors = self.median(Side.OURS), self.ratio(Side.OURS, Side.FLOOR)
         others = [ratio for side in _OTHERS if (ratio := self.ratio(side, Side.OURS)) is not None]
         return None if ours is None else self.figure.reached(ours, floors, others)
 
     def as_json(self) -> dict[str, object]:
-        """The line as the file has it."""
+        """Return the line as the file has it."""
         return {
             "title": self.figure.title,
             "unit": self.figure.unit,
@@ -81,17 +81,17 @@ class Report:
     versions: Mapping[str, str]
 
     def about(self) -> str:
-        """The machine and the versions in words."""
+        """Return the machine and the versions in words."""
         return ", ".join(f"{name} {value}" for name, value in [*self.machine.items(), *self.versions.items()])
 
     def as_text(self) -> str:
-        """Everything for a reader."""
+        """Return everything for a reader."""
         rows = [_HEADINGS, *(tuple(_cells(line)) for line in self.lines)]
         table = ["".join(map(_aligned, row, _WIDTHS)).rstrip() for row in rows]
         return "\n".join([*table, "", _NOTES, self.about()])
 
     def as_json(self) -> str:
-        """Everything for a program, samples included."""
+        """Return everything for a program, samples included."""
         figures = [line.as_json() for line in self.lines]
         return json.dumps({"machine": self.machine, "versions": self.versions, "figures": figures}, indent=2) + "\n"
 

@@ -14,19 +14,19 @@ _KEY = "sk-0a53f1e68c4b4d7e9f25"
 
 
 def text(length: int) -> str:
-    """A text of about so many characters."""
+    """Return a text of about so many characters."""
     return _TEXT * (length // len(_TEXT))
 
 
 def messages(count: int) -> list[dict[str, Any]]:
-    """A chat of so many messages, questions and answers in turn."""
+    """Return a chat of so many messages, questions and answers in turn."""
     return [
         {"role": "assistant" if number % 2 else "user", "content": f"{number}: {_TEXT}"} for number in range(count)
     ]
 
 
 def entries(count: int) -> list[dict[str, Any]]:
-    """The same as the entries of a conversation."""
+    """Return the same as the entries of a conversation."""
     return [
         {"object": "entry", "type": "message.output" if message["role"] == "assistant" else "message.input", **message}
         for message in messages(count)
@@ -34,7 +34,7 @@ def entries(count: int) -> list[dict[str, Any]]:
 
 
 def tools(count: int) -> list[dict[str, Any]]:
-    """The definitions of so many functions."""
+    """Return the definitions of so many functions."""
     return [_function(number) for number in range(count)]
 
 
@@ -49,7 +49,7 @@ def _function(number: int) -> dict[str, Any]:
 
 
 def media(count: int, size: int) -> list[dict[str, Any]]:
-    """A message with so many images and as many documents, each of so many bytes."""
+    """Return a message with so many images and as many documents, each of so many bytes."""
     data = base64.b64encode(bytes(range(256)) * (size // 256)).decode()
     image = {"type": "image_url", "image_url": f"data:image/png;base64,{data}"}
     document = {
@@ -61,7 +61,7 @@ def media(count: int, size: int) -> list[dict[str, Any]]:
 
 
 def signed_links(count: int) -> str:
-    """A text with so many links that are signed."""
+    """Return a text with so many links that are signed."""
     return "".join(_SIGNED.format(number) for number in range(count))
 
 

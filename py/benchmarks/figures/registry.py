@@ -32,13 +32,13 @@ class Figure:
     slow: tuple[Side, ...]
 
     def target(self) -> str:
-        """What is to be reached, in words."""
+        """Return what is to be reached, in words."""
         limits = [f"{self.at_most:g} {self.unit}".rstrip()] if self.at_most is not None else []
         limits += [f"{self.at_most_floors:g} floors"] if self.at_most_floors is not None else []
         return "≤ " + " or ".join(limits) if limits else "ahead of all" if self.ahead else ""
 
     def reached(self, ours: float, floors: float | None, others: Sequence[float]) -> bool | None:
-        """Whether it is by ours, which is so many floors, beside the others' so many times ours.
+        """Return whether it is by ours, which is so many floors, beside the others' so many times ours.
 
         `None` where nothing is to be reached, or nothing was measured to compare with.
         """

@@ -59,7 +59,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _merged(before: Json, later: Json) -> Json:
-    """Two objects merged in depth; where they differ, and in lists, the later one wins."""
+    """Return two objects merged in depth; where they differ, and in lists, the later one wins."""
     both = {
         key: _merged(before[key], later[key])
         for key in before.keys() & later.keys()
@@ -69,7 +69,7 @@ def _merged(before: Json, later: Json) -> Json:
 
 
 def _tags(before: Json, later: Json) -> Json:
-    """The tags of a span, which add up."""
+    """Return the tags of a span, which add up."""
     if not (before.get("tags") and later.get("tags")):
         return {}
     return {"tags": list(dict.fromkeys([*before["tags"], *later["tags"]]))}

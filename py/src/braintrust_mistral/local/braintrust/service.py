@@ -89,7 +89,7 @@ class LocalBraintrust(LocalServer):
         super().__init__(self._routes(), port, around=self._around)
 
     def environment(self) -> dict[str, str]:
-        """The environment variables with which an application logs here, and nowhere else."""
+        """Return the environment variables with which an application logs here, and nowhere else."""
         return {
             "BRAINTRUST_API_KEY": self._api_key or API_KEY,
             "BRAINTRUST_APP_URL": self.url,
@@ -110,11 +110,11 @@ class LocalBraintrust(LocalServer):
         return self.url if self._api_key is None else f"{self.url}/?key={self._api_key}"
 
     def spans(self) -> list[Json]:
-        """The spans, in the order in which their first rows arrived, to read and not to change."""
+        """Return the spans, in the order in which their first rows arrived, to read and not to change."""
         return self.store.spans()
 
     def traces(self) -> list[Trace]:
-        """The traces, in the order in which their first rows arrived: spans, totals, and the thread."""
+        """Return the traces, in the order in which their first rows arrived: spans, totals, and the thread."""
         return self.store.traces()
 
     def clear(self) -> None:
@@ -130,7 +130,7 @@ class LocalBraintrust(LocalServer):
         forget_login(self.url)
 
     def _routes(self) -> list[Route]:
-        """The endpoints of both SDK generations; applications find the app's and the API's at one address here.
+        """Return the endpoints of both SDK generations; applications find the app's and the API's at one address here.
 
         0.30 registers projects and experiments with the app (`/api/...`), 0.47 with the API (`/v1/...`).
         """

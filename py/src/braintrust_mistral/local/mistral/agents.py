@@ -31,7 +31,7 @@ class Agents:
         self._agents: dict[str, list[Json]] = {}
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints."""
+        """Return the endpoints."""
         return [
             Endpoint("POST", "/v1/agents", self._create),
             Endpoint("GET", "/v1/agents/{agent_id}", self._get),
@@ -61,12 +61,12 @@ class Agents:
         return Response(status_code=204)
 
     def _agent(self, request: Received) -> tuple[str, list[Json]]:
-        """The id and the versions of the agent that a request is about."""
+        """Return the id and the versions of the agent that a request is about."""
         agent_id = request.path_params["agent_id"]
         return agent_id, self._agents.get(agent_id, [{"model": AGENT_MODEL, "name": _NAMES.get(agent_id, "clerk")}])
 
     async def _answer(self, agent_id: str, versions: list[Json], wanted: str | None = None) -> Response:
-        """The agent, in the version that is wanted or else in its latest."""
+        """Return the agent, in the version that is wanted or else in its latest."""
         self._agents[agent_id] = versions
         while len(self._agents) > KEPT_AGENTS:
             del self._agents[next(iter(self._agents))]

@@ -46,19 +46,19 @@ class Entry:
     timed: bool = True
 
     def fields(self, author: Json) -> Json | None:
-        """The entry in a response, without id and times; None for what only a stream shows."""
+        """Return the entry in a response, without id and times; None for what only a stream shows."""
         raise NotImplementedError
 
     def events(self, author: Json) -> Iterator[tuple[float, Json]]:
-        """The entry in a stream: seconds since its beginning, and the event without id, time and `output_index`."""
+        """Yield the entry's events, without id, time and `output_index`, each with the seconds since the first."""
         raise NotImplementedError
 
     def seconds_long(self) -> float:
-        """Seconds from the first event to the last."""
+        """Return the seconds from the first event to the last."""
         return max(offset for offset, _ in self.events({}))
 
     def new_keys(self) -> Json:
-        """Random keys, other than the id, that all events of one played entry share."""
+        """Return random keys, other than the id, that all events of one played entry share."""
         return {}
 
 
@@ -252,7 +252,7 @@ class Answer:
     old: bool = False
 
     def groups(self) -> list[tuple[Entry, ...]]:
-        """The entries in the order of `outputs`, those that overlap together."""
+        """Return the entries in the order of `outputs`, those that overlap together."""
         return [item if isinstance(item, tuple) else (item,) for item in self.entries]
 
 
@@ -275,20 +275,20 @@ class Turn:
 
 
 def new_tool_call_id() -> str:
-    """An id as the API gives one to a call of a function: nine letters and digits."""
+    """Return an id as the API gives one to a call of a function: nine letters and digits."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
 
 
 def text(content: str) -> Json:
-    """A text chunk."""
+    """Return a text chunk."""
     return {"type": "text", "text": content}
 
 
 def words(content: str) -> list[str]:
-    """Text cut as a model's tokens are, roughly: at words, the space in front."""
+    """Return text cut as a model's tokens are, roughly: at words, the space in front."""
     return re.findall(r"\s*\S+|\s+$", content)
 
 
 def slices(content: str, length: int = 12) -> list[str]:
-    """Text cut without regard to what it says, as arguments are: in the middle of JSON strings and keys."""
+    """Return text cut without regard to what it says, as arguments are: in the middle of JSON strings and keys."""
     return [content[start : start + length] for start in range(0, len(content), length)]

@@ -35,7 +35,7 @@ class Audio:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints; each serves streams, too."""
+        """Return the endpoints; each serves streams, too."""
         return [
             Endpoint("POST", "/v1/audio/transcriptions", self._transcribe),
             Endpoint("POST", "/v1/audio/speech", self._speak),
@@ -90,7 +90,7 @@ def _transcription_events(body: Json) -> Iterator[Json]:
 
 
 def _segments(body: Json) -> Iterator[Json]:
-    """The segments, by sentence or by word, if the request asks for times."""
+    """Yield the segments, by sentence or by word, if the request asks for times."""
     # The older SDK marks names of lists with brackets.
     wanted = body.get("timestamp_granularities", body.get("timestamp_granularities[]"))
     speaker = {"speaker_id": "speaker_1"} if body.get("diarize") == "true" else {}

@@ -87,7 +87,7 @@ class Batch:
         self._jobs: dict[str, _Job] = {}
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints."""
+        """Return the endpoints."""
         return [
             Endpoint("POST", "/v1/files", self._upload),
             Endpoint("GET", "/v1/files/{id}/content", self._download),

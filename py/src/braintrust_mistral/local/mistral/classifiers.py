@@ -37,7 +37,7 @@ class Classifiers:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints."""
+        """Return the endpoints."""
         return [
             Endpoint("POST", "/v1/moderations", self._moderate),
             Endpoint("POST", "/v1/chat/moderations", self._moderate_chat),

@@ -32,12 +32,12 @@ class ToolCall:
     id: str = field(default_factory=new_tool_call_id)
 
     def whole(self, index: int) -> Json:
-        """The call in one piece."""
+        """Return the call in one piece."""
         function = {"name": self.name, "arguments": self.arguments}
         return {"id": self.id, "type": "function", "function": function, "index": index}
 
     def pieces(self, index: int) -> list[Json]:
-        """The call cut up: its name in the middle, its arguments in the middle of JSON; only the first has the id."""
+        """Return the call cut up, in the middle of its name and of its arguments; only the first piece has the id."""
         arguments = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
         half = len(self.name) // 2
         functions = [
@@ -58,12 +58,12 @@ class Choice:
     finish_reason: str = "stop"
 
     def message(self) -> Json:
-        """The message in a response."""
+        """Return the message in a response."""
         calls = [call.whole(index) for index, call in enumerate(self.calls)]
         return {"role": "assistant", "content": self.content, "tool_calls": calls or None}
 
     def deltas(self) -> list[Json]:
-        """The message in a stream: the last delta is the one that comes with the finish reason."""
+        """Return the message in a stream: the last delta is the one that comes with the finish reason."""
         empty = None if self.content is None else ""
         content = [{"content": piece} for piece in self._content()]
         calls: list[Json] = []
@@ -115,7 +115,7 @@ _TEXTS = (
 
 
 def scenario(name: str, default: str = DEFAULT) -> Scenario:
-    """The scenario of that name, and the default for a name that is none. `long-stream-500` has 500 pieces of text."""
+    """Return the scenario of that name, else the default one. `long-stream-500` has 500 pieces of text."""
     if pieces := stream_length(name):
         return partial(_long_stream, pieces=pieces)
     return COMPLETIONS.get(name, COMPLETIONS[default])
@@ -126,7 +126,7 @@ def _says(*contents: str | list[Json] | None, finish_reason: str = "stop") -> Co
 
 
 def _calls(prompt: Prompt, *calls: ToolCall, content: str | None = "", cut: bool = False) -> Completion:
-    """Calls of functions, and an answer once their results are there."""
+    """Return calls of functions, and an answer once their results are there."""
     if prompt.results:
         return _says(f"The exchange gave: {'; '.join(prompt.results)}.")
     return Completion((Choice(content, calls, cut, "tool_calls"),))
@@ -147,13 +147,13 @@ def _code(_: Prompt) -> Completion:
 
 
 def _function_call(prompt: Prompt) -> Completion:
-    """A call as the API sends it in a stream: in one piece, with the finish reason."""
+    """Return a call as the API sends it in a stream: in one piece, with the finish reason."""
     call = ToolCall("get_exchange_rate", json.dumps({"base": "EUR", "quote": "SEK", "date": "2026-03-02"}))
     return _calls(prompt, call)
 
 
 def _parallel_functions(prompt: Prompt) -> Completion:
-    """Calls in pieces that interleave."""
+    """Return calls in pieces that interleave."""
     rates = (ToolCall("get_exchange_rate", json.dumps({"base": "EUR", "quote": quote})) for quote in ("SEK", "NOK"))
     return _calls(prompt, *rates, content="Two rates are needed.", cut=True)
 

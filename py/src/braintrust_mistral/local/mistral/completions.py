@@ -28,7 +28,7 @@ class Completions:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints; each serves streams, too."""
+        """Return the endpoints; each serves streams, too."""
         return [
             Endpoint("POST", "/v1/chat/completions", self._chat),
             Endpoint("POST", "/v1/agents/completions", self._agent),
@@ -87,7 +87,7 @@ class _Written:
         return {**self._head("chat.completion"), "choices": choices, "usage": self._usage()}
 
     def steps(self) -> Iterator[Step]:
-        """The chunks, one choice and one delta in each; those of several choices take turns."""
+        """Yield the chunks, one choice and one delta in each; those of several choices take turns."""
         rows = zip_longest(*(self._choices(index, choice) for index, choice in enumerate(self.completion.choices)))
         choices = [choice for choice in chain(*rows) if choice]
         head = self._head("chat.completion.chunk")
@@ -99,7 +99,7 @@ class _Written:
         yield len(choices) * self.completion.delta_seconds, _DONE
 
     def length(self) -> int:
-        """How many tokens the model wrote, at one a delta."""
+        """Return how many tokens the model wrote, at one a delta."""
         return sum(len(choice.deltas()) for choice in self.completion.choices)
 
     def _choices(self, index: int, choice: Choice) -> Iterator[Json]:
@@ -134,7 +134,7 @@ def _token(piece: str, position: int) -> Json:
 
 
 def _prompt(body: Json) -> Prompt:
-    """What the messages and settings of a request bring to a scenario."""
+    """Return what the messages and settings of a request bring to a scenario."""
     results: list[str] = []
     for message in json_objects(body["messages"], ["body", "messages"]):
         if message.get("role") == "tool":

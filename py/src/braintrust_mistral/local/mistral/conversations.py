@@ -62,18 +62,18 @@ class Conversation:
     updated_at: datetime
 
     def author(self) -> Json:
-        """Who authors an answer, as its entries name it."""
+        """Return who authors an answer, as its entries name it."""
         if "agent_id" in self.settings:
             return {"model": AGENT_MODEL, "agent_id": self.settings["agent_id"]}
         return {"model": self.settings["model"]}
 
     def described(self) -> Json:
-        """The conversation as `get` and `list` show it."""
+        """Return the conversation as `get` and `list` show it."""
         times = {"created_at": timestamp(self.created_at), "updated_at": timestamp(self.updated_at)}
         return {"object": "conversation", "id": self.id, **times, **self.settings}
 
     def unsettled(self) -> dict[str, Json]:
-        """The function calls without a result or a decision, by `tool_call_id`."""
+        """Return the function calls without a result or a decision, by `tool_call_id`."""
         results = {entry["tool_call_id"] for entry in self.entries if entry["type"] == "function.result"}
         return {
             entry["tool_call_id"]: entry
@@ -92,7 +92,7 @@ class Conversations:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints. Streamed calls go to the same addresses: a `#stream` in the SDKs' paths never leaves them."""
+        """Return the endpoints. Streamed calls go to the same: a `#stream` in the SDKs' paths never leaves them."""
         return [
             Endpoint("POST", _ROOT, self._start),
             Endpoint("GET", _ROOT, self._list),
@@ -191,7 +191,7 @@ class Conversations:
 
 
 def _entries(inputs: object, now: datetime) -> list[Json]:
-    """Inputs as entries of the history. Clients may leave a type out, which then shows in the other fields."""
+    """Return inputs as entries of the history. Clients may leave a type out, which then shows in the other fields."""
     if isinstance(inputs, str):
         inputs = [{"role": "user", "content": inputs}]
     entries: list[Json] = []
@@ -228,7 +228,7 @@ def _decisions(conversation: Conversation, inputs: list[Json], confirmations: ob
 
 
 def _said(inputs: list[Json]) -> str:
-    """The text of the last input; empty where it is none, or where there are no inputs."""
+    """Return the text of the last input; empty where it is none, or where there are no inputs."""
     last = inputs[-1] if inputs else {}
     said = last.get("result", last.get("content"))
     return said if isinstance(said, str) else ""

@@ -37,14 +37,14 @@ class Delivery:
     breaks: bool = False
 
     async def response(self, body: Json, clock: Clock, seconds: float = 0.0) -> Response:
-        """A whole answer, which took `seconds` to make."""
+        """Return a whole answer, which took `seconds` to make."""
         if failure := self.refusal or self.failure:
             raise RefusedError(failure)
         await asyncio.sleep((self.wait + seconds) * clock.pace)
         return broken_off(body) if self.breaks else JSONResponse(body)
 
     def stream(self, steps: Sequence[Step], clock: Clock, failed: Callable[[Failure], bytes]) -> Response:
-        """An answer as server-sent events; `failed` writes the event of a failure."""
+        """Return an answer as server-sent events; `failed` writes the event of a failure."""
         if self.refusal:
             raise RefusedError(self.refusal)
         return StreamingResponse(self._events(steps, clock, failed), media_type="text/event-stream")
@@ -63,18 +63,18 @@ class Delivery:
 
 
 def delivery(name: str) -> Delivery:
-    """The delivery of that name, and the usual one for a name that is none."""
+    """Return the delivery of that name, else the usual one."""
     return DELIVERIES.get(name, Delivery())
 
 
 def server_sent(data: Json, event: str | None = None) -> bytes:
-    """An event in the format of server-sent events."""
+    """Return an event in the format of server-sent events."""
     head = f"event: {event}\n" if event else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def broken_off(body: Json) -> Response:
-    """A response whose connection breaks in the middle of its body."""
+    """Return a response whose connection breaks in the middle of its body."""
 
     async def half() -> AsyncIterator[str]:
         content = json.dumps(body)

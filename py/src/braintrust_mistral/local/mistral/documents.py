@@ -39,7 +39,7 @@ class Documents:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The one endpoint."""
+        """Return the one endpoint."""
         return [
             Endpoint("POST", "/v1/ocr", self._process),
             # Azure's.
@@ -155,7 +155,7 @@ class _Page:
 
 
 def _extent(document: Json) -> tuple[int, int]:
-    """How many pages a document has, and how many bytes; a 422 where there is none."""
+    """Return how many pages a document has, and how many bytes; refuse what is none, by a 422."""
     match document:
         case {"document_url": str(url)}:
             return DOCUMENT_PAGES, _size(url)
@@ -175,7 +175,7 @@ def _size(url: str) -> int:
 
 
 def _selected(pages: object, count: int) -> list[int]:
-    """The pages that a request asks for, by a list or by a text such as `0,2-4`: those that there are."""
+    """Return the pages that a request asks for, by a list or by a text such as `0,2-4`: those that there are."""
     if pages is None:
         return list(range(count))
     if isinstance(pages, str):

@@ -20,7 +20,7 @@ SUFFIX = "+echo"
 
 
 def echoed(answer: Answer | Failure, turn: Turn) -> Answer | Failure:
-    """An answer with what the turn said in every message, in every tool's arguments and result, in every call.
+    """Return an answer with what the turn said in every message, in every tool's arguments and result, in every call.
 
     An error stays as it is, and so does an event that no SDK knows.
     """

@@ -23,7 +23,7 @@ class Embeddings:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The one endpoint."""
+        """Return the one endpoint."""
         return [Endpoint("POST", "/v1/embeddings", self._create)]
 
     async def _create(self, request: Received) -> Response:

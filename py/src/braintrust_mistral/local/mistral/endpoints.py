@@ -51,17 +51,17 @@ async def received(request: Request) -> Received:
 
 
 def is_object(value: object) -> TypeGuard[Json]:
-    """Whether a value is a JSON object."""
+    """Return whether a value is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether a value is a JSON array."""
+    """Return whether a value is a JSON array."""
     return isinstance(value, list)
 
 
 def json_object(value: object, location: list[str | int], required: set[str], allowed: set[str] | None = None) -> Json:
-    """A value as an object, its null fields left out; a 422 where it is none, lacks a field or has one too many."""
+    """Return an object without its null fields; refuse what is none, lacks a field or has one too many, by a 422."""
     if not is_object(value):
         raise RefusedError(validation_error("dict_type", location, "Input should be a valid dictionary", value))
     fields = {key: field for key, field in value.items() if field is not None}
@@ -76,14 +76,14 @@ def json_object(value: object, location: list[str | int], required: set[str], al
 
 
 def json_objects(value: object, location: list[str | int]) -> list[Json]:
-    """A value as a list of objects, their null fields left out; a 422 where it is none."""
+    """Return a list of objects without their null fields; refuse what is none, by a 422."""
     if not is_list(value):
         raise RefusedError(validation_error("list_type", location, "Input should be a valid list", value))
     return [json_object(item, [*location, index], required=set()) for index, item in enumerate(value)]
 
 
 def texts(value: object, location: list[str | int]) -> list[str]:
-    """A text or a list of texts as a list; a 422 where it is neither."""
+    """Return a text or a list of texts as a list; refuse what is neither, by a 422."""
     given = [value] if isinstance(value, str) else value
     if not is_list(given) or not all(isinstance(item, str) for item in given):
         raise RefusedError(validation_error("string_type", location, "Input should be a valid string", value))

@@ -12,19 +12,19 @@ class RefusedError(Exception):
 
 
 def error(status: int, message: str, code: int = 3001) -> Failure:
-    """An error of the conversations endpoints; code 3000 is the server's fault, 3001 the request's."""
+    """Return an error of the conversations endpoints; code 3000 is the server's fault, 3001 the request's."""
     return Failure(status, {"object": "Error", "message": message, "type": "invalid_request_error", "code": code})
 
 
 def validation_error(kind: str, location: list[str | int], message: str, value: object) -> Failure:
-    """A body that does not validate: the same list twice, as `detail` and as `message`."""
+    """Return a body that does not validate: the same list twice, as `detail` and as `message`."""
     problems = [{"type": kind, "loc": location, "msg": message, "input": value}]
     body = {"object": "Error", "detail": problems, "message": problems, "type": "invalid_request_error", "code": 3001}
     return Failure(422, body)
 
 
 def api_error(status: int, message: str, kind: str, code: str) -> Failure:
-    """An error of the endpoints beside the conversations: a small "error", and the code a string."""
+    """Return an error of the endpoints beside the conversations: a small "error", and the code a string."""
     body = {"object": "error", "message": message, "type": kind, "param": None, "code": code}
     return Failure(status, body)
 

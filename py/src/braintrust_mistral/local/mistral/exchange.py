@@ -26,7 +26,7 @@ class Exchange:
     clock: Clock
 
     async def response(self) -> Response:
-        """The whole answer, after the time it takes."""
+        """Return the whole answer, after the time it takes."""
         prompt = self._prompt_tokens()
         async for _ in self.playback.events():
             pass
@@ -46,7 +46,7 @@ class Exchange:
         return JSONResponse(body)
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """The answer as server-sent events. Neither the last of them nor any other carries guardrails."""
+        """Yield the answer as server-sent events. Neither the last of them nor any other carries guardrails."""
         prompt = self._prompt_tokens()
         yield self._event("conversation.response.started", {"conversation_id": self.conversation_id})
         async for event in self.playback.events():

@@ -17,7 +17,7 @@ class Upload:
 
 
 def parsed_form(content_type: str, content: bytes) -> tuple[Json, dict[str, Upload]]:
-    """The fields and the files of a form. A field is a text, or a list of texts where its name comes several times."""
+    """Return the fields and the files of a form. A field whose name comes several times is a list of texts."""
     head = _headers(f"Content-Type: {content_type}")
     if head.get_content_type() == "application/x-www-form-urlencoded":
         return _fields(parse_qs(content.decode(), keep_blank_values=True)), {}

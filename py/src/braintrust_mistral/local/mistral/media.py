@@ -12,7 +12,7 @@ SAMPLE_RATE = 8_000
 
 
 def png() -> bytes:
-    """A picture: a colour that gets brighter from left to right."""
+    """Return a picture: a colour that gets brighter from left to right."""
     width, height = 24, 16
     row = b"\0" + b"".join(bytes((30, 90, 255 * x // width)) for x in range(width))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
@@ -21,13 +21,13 @@ def png() -> bytes:
 
 
 def pcm() -> bytes:
-    """A tone of a quarter of a second: 16-bit samples of one channel."""
+    """Return a tone of a quarter of a second: 16-bit samples of one channel."""
     samples = range(SAMPLE_RATE // 4)
     return b"".join(struct.pack("<h", int(9_000 * math.sin(2 * math.pi * 440 * n / SAMPLE_RATE))) for n in samples)
 
 
 def wav() -> bytes:
-    """The tone as a WAV file."""
+    """Return the tone as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setnchannels(1)
@@ -38,7 +38,7 @@ def wav() -> bytes:
 
 
 def base64_text(content: bytes) -> str:
-    """Bytes as base64."""
+    """Return bytes as base64."""
     return base64.b64encode(content).decode()
 
 

@@ -25,11 +25,11 @@ class Clock:
     offset: float
 
     def now(self) -> datetime:
-        """The time of day, in UTC."""
+        """Return the time of day, in UTC."""
         return datetime.now(timezone.utc) + timedelta(seconds=self.offset)
 
     async def paced(self, schedule: Iterable[tuple[float, T]]) -> AsyncIterator[T]:
-        """The items of a schedule, each when its second has come."""
+        """Yield the items of a schedule, each when its second has come."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         for offset, item in schedule:
@@ -61,16 +61,16 @@ class Playback:
         self._tokens = 0
 
     async def events(self) -> AsyncIterator[Json]:
-        """The entries' events, each when its time has come and stamped with that time."""
+        """Yield the entries' events, each when its time has come and stamped with that time."""
         async for index, event in self._clock.paced(self._schedule()):
             yield self._stamped(index, event)
 
     def outputs(self) -> list[Json]:
-        """The entries as a response shows them, with ids and the times at which they were played."""
+        """Return the entries as a response shows them, with ids and the times at which they were played."""
         return [output for played in self._entries if (output := self._output(played)) is not None]
 
     def tokens(self) -> int:
-        """How many tokens the model wrote, at one an event."""
+        """Return how many tokens the model wrote, at one an event."""
         return self._tokens
 
     def _schedule(self) -> list[tuple[float, tuple[int, Json]]]:
@@ -121,19 +121,19 @@ class Playback:
 
 
 def timestamp(moment: datetime) -> str:
-    """A time as the API writes it: ISO 8601 in UTC, with microseconds and a Z."""
+    """Return a time as the API writes it: ISO 8601 in UTC, with microseconds and a Z."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def new_id(prefix: str, moment: datetime) -> str:
-    """An id as the API makes them: a prefix and a UUIDv7, which begins with the time in milliseconds."""
+    """Return an id as the API makes them: a prefix and a UUIDv7, which begins with the time in milliseconds."""
     milliseconds = int(moment.timestamp() * 1000)
     variant = secrets.choice("89ab")
     return f"{prefix}_{milliseconds:012x}7{secrets.token_hex(2)[:3]}{variant}{secrets.token_hex(8)[:15]}"
 
 
 def _timeline(answer: Answer) -> list[tuple[Entry, float]]:
-    """Each entry with the second at which it begins."""
+    """Return each entry with the second at which it begins."""
     placed: list[tuple[Entry, float]] = []
     end = 0.0
     for group in answer.groups():
@@ -146,7 +146,7 @@ def _timeline(answer: Answer) -> list[tuple[Entry, float]]:
 
 
 def _without_new_fields(event: Json) -> Json:
-    """An event as older servers sent it: no indexes, no `function`, and no arguments of tools."""
+    """Return an event as older servers sent it: no indexes, no `function`, and no arguments of tools."""
     new = {"output_index", "content_index", "function"}
     if event["type"] == "tool.execution.started":
         new |= {"arguments"}

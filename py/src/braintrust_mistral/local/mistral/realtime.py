@@ -1,6 +1,6 @@
 """The realtime endpoints: sessions over websockets that write down audio as it comes, or read texts aloud.
 
-The `model` of a session names what becomes of it: those of `local.delivery` refuse it, report an error half-way or
+The `model` of a session names what becomes of it: those of `delivery` refuse it, report an error half-way or
 break it off. `close-frame` ends it with a reason, as the service does for a voice that it does not have, and
 `unknown-events` has events that no client knows.
 """
@@ -102,7 +102,7 @@ class Realtime:
         self._clock = clock
 
     def routes(self) -> list[WebSocketRoute]:
-        """The endpoints; websockets are no requests with an answer."""
+        """Return the endpoints; websockets are no requests with an answer."""
         return [
             WebSocketRoute("/v1/audio/transcriptions/realtime", self._transcribe),
             WebSocketRoute("/v1/audio/speech/realtime", self._speak),

@@ -26,15 +26,15 @@ class Item:
     prefix: ClassVar[str]
 
     def whole(self, status: str) -> Json:
-        """The item when it is complete, without its id."""
+        """Return the item when it is complete, without its id."""
         raise NotImplementedError
 
     def opened(self) -> Json:
-        """The item when nothing of it has been written yet, without its id."""
+        """Return the item when nothing of it has been written yet, without its id."""
         raise NotImplementedError
 
     def events(self) -> Iterator[Event]:
-        """The events between the one that adds the item and the one that completes it."""
+        """Return the events between the one that adds the item and the one that completes it."""
         raise NotImplementedError
 
 
@@ -45,7 +45,7 @@ class _Written(Item):
     text: str
 
     def part(self, content: str) -> Json:
-        """The part when it has this text so far."""
+        """Return the part when it has this text so far."""
         raise NotImplementedError
 
     @override
@@ -148,7 +148,7 @@ Scenario: TypeAlias = Callable[[Request], Outcome]
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of that name, and the plain one for a name that is none. `long-stream-500` has 500 deltas."""
+    """Return the scenario of that name, else the plain one. `long-stream-500` has 500 deltas."""
     if deltas := stream_length(name):
         return partial(_long_stream, deltas=deltas)
     return RESPONSES.get(name, RESPONSES[DEFAULT])
@@ -176,7 +176,7 @@ def _function_call(request: Request) -> Outcome:
 
 
 def _parallel_functions(request: Request) -> Outcome:
-    """Two calls whose events interleave."""
+    """Return two calls whose events interleave."""
     return _calls(request, "SEK", "NOK")
 
 

@@ -37,7 +37,7 @@ class Responses:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The one endpoint; it serves streams, too."""
+        """Return the one endpoint; it serves streams, too."""
         return [Endpoint("POST", "/v1/responses", self._create)]
 
     async def _create(self, request: Received) -> Response:
@@ -67,7 +67,7 @@ class _Played:
         self._id = new_id("resp", now)
 
     def ended(self) -> Json:
-        """The response in the end."""
+        """Return the response in the end."""
         outcome = self._outcome
         if outcome.status == "failed":
             return self._response("failed", output=[], usage=None)
@@ -75,13 +75,13 @@ class _Played:
         return self._response(outcome.status, output, self._usage())
 
     def steps(self) -> Iterator[Step]:
-        """The events of a stream."""
+        """Yield the events of a stream."""
         for number, (kind, fields) in enumerate(self._events()):
             event = {"type": kind, "sequence_number": number, **fields}
             yield number * self._outcome.delta_seconds, server_sent(event, kind)
 
     def tokens(self) -> int:
-        """How many tokens the model wrote, at one a delta."""
+        """Return how many tokens the model wrote, at one a delta."""
         return sum(_deltas(item) for item in self._outcome.items)
 
     def _events(self) -> Iterator[Event]:
@@ -135,7 +135,7 @@ class _Played:
 
 
 def _request(body: Json) -> Request:
-    """What the input and settings of a request bring to a scenario."""
+    """Return what the input and settings of a request bring to a scenario."""
     given = body["input"]
     items = json_objects(given, ["body", "input"]) if not isinstance(given, str) else []
     results = [str(item["output"]) for item in items if item.get("type") == "function_call_output"]

@@ -28,7 +28,7 @@ class Retrieval:
         self._clock = clock
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints."""
+        """Return the endpoints."""
         # The second is what search indexes are called in 2.x and 3.0.
         indexes = ("/v1/context/search-indexes/{index_name}", "/v1/rag/managed_indexes/{index_name}")
         documents = "/v1/libraries/{library_id}/documents"

@@ -26,7 +26,7 @@ LONG_STREAM_DELTAS = 2_000
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario of that name, and the plain one for a name that is none.
+    """Return the scenario of that name, else the plain one.
 
     `long-stream-500` has 500 deltas. `web-search+echo` is `web-search` with what was said last in all that it answers.
     """
@@ -39,7 +39,7 @@ def scenario(name: str) -> Scenario:
 
 
 def stream_length(name: str) -> int | None:
-    """How many deltas a long stream of that name has; None for other names."""
+    """Return how many deltas a long stream of that name has; None for other names."""
     if name == LONG_STREAM:
         return LONG_STREAM_DELTAS
     prefix, _, count = name.rpartition("-")
@@ -63,7 +63,7 @@ def _image_generation(_: Turn) -> Answer:
 
 
 def _document_library(_: Turn) -> Answer:
-    """Names that are not built-ins, a failure that only its text tells, an empty info and none at all."""
+    """Return names that are not built-ins, a failure that only its text tells, an empty info and none at all."""
     entries = (
         samples.library_tool("library_list_documents", {}, info={}),
         samples.library_search("warranty period"),
@@ -94,7 +94,7 @@ def _parallel_functions(turn: Turn) -> Answer:
 
 
 def _two_functions(turn: Turn) -> Answer:
-    """Two different functions at once, as the example of a client-side run has them."""
+    """Return two different functions at once, as the example of a client-side run has them."""
     if not turn.results:
         calls = (
             FunctionCall("departures", {"harbour": "Cais do Sodré"}),
@@ -122,7 +122,7 @@ def _handoff(_: Turn) -> Answer:
 
 
 def _agentic(turn: Turn) -> Answer:
-    """Everything at once: hosted tools, one of them failing, a handoff, reasoning with citations, a function call."""
+    """Return everything at once: hosted tools, one of which fails, a handoff, cited reasoning, a function call."""
     researcher, analyst = samples.RESEARCHER, samples.ANALYST
     if turn.results:
         return Answer((Message("Booked: the 14:30 ferry for four, 11.20 EUR in all.", agent=analyst),))
@@ -174,7 +174,7 @@ def _no_times(_: Turn) -> Answer:
 
 
 def _unknown_event(_: Turn) -> Answer:
-    """Two events of the future, which a response does not show: one of the stream, one that looks like an entry's."""
+    """Return two events of the future, of which a response shows none; one of them looks like an entry's."""
     entries = (
         Message("Before the unknown."),
         UnknownEvent({"type": "conversation.response.heartbeat", "sequence": 1}),

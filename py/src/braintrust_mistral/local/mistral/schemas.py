@@ -9,7 +9,7 @@ _SCALARS = {"string": "Lisbon", "integer": 3, "number": 1.4, "boolean": True}
 
 
 def sample(schema: Json) -> Any:
-    """A value that fits a schema, as far as models of pydantic need it."""
+    """Return a value that fits a schema, as far as models of pydantic need it."""
     return _sample(schema, schema.get("$defs", {}))
 
 
@@ -30,7 +30,7 @@ def _sample(schema: Json, definitions: Json) -> Any:
 
 
 def wanted_schema(response_format: object) -> Json | None:
-    """The schema in a request's `response_format`; None where it asks for no particular form."""
+    """Return the schema in a request's `response_format`; None where it asks for no particular form."""
     match response_format:
         case {"type": "json_schema", "json_schema": {"schema": schema}}:
             return schema

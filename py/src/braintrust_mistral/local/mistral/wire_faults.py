@@ -48,7 +48,7 @@ class WireFault:
 
     @classmethod
     def from_header(cls, value: str) -> "WireFault":
-        """The fault that a header names; a `ValueError` for a kind that is none, or for a malformed number."""
+        """Return the fault that a header names, or raise `ValueError` for an unknown kind or a malformed number."""
         kind, *given = (part.strip() for part in value.split(";"))
         if kind not in KINDS:
             raise ValueError(f"{HEADER} names an unknown fault: {value!r}")

@@ -25,7 +25,7 @@ class Workflows:
         self._executions: dict[str, Json] = {}
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints."""
+        """Return the endpoints."""
         return [
             Endpoint("POST", "/v1/workflows/{workflow}/execute", self._execute),
             Endpoint("POST", "/v1/workflows/registrations/{workflow}/execute", self._execute),
