@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import braintrust
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
-from braintrust_mistral.local.braintrust.traces import Trace, described
+from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.drawing.picture import growing_trace, show_trace
 from braintrust_mistral.local.json_types import Json
+from braintrust_mistral.local.report import described
 
 
 try:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.braintrust.thread import thread_of
 from braintrust_mistral.local.braintrust.totals import cost_of, totals_of
-from braintrust_mistral.local.braintrust.traces import Trace, described, traces_of
+from braintrust_mistral.local.braintrust.traces import Trace, traces_of
+from braintrust_mistral.local.report import described
 
 
 Json = dict[str, Any]
@@ -157,7 +158,7 @@ def test_spans_are_put_together_by_their_roots() -> None:
     ]
     first, second = traces_of(spans)
     assert (first.spans, second.spans) == ([spans[0], spans[2]], [spans[1]])
-    assert described(first) == "1100 tokens (1000 in, 100 out), $0.00065; thread of 2: user → assistant"
+    assert described(first) == "1100 tokens (1000 in, 100 out), about $0.00065; thread of 2: user → assistant"
     assert described(second) == "no tokens; no thread, as no span is a model call with messages"
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from braintrust_mistral.local import explain_missing
 
 
-_RUN = """\
-usage: python -m braintrust_mistral run [OPTIONS] FILE [ARGUMENT ...]
+_USAGE_OF_RUN = """\
+python -m braintrust_mistral run [OPTIONS] FILE [ARGUMENT ...]
        python -m braintrust_mistral run [OPTIONS] -m MODULE [ARGUMENT ...]
        python -m braintrust_mistral run [OPTIONS] -- COMMAND [ARGUMENT ...]"""
 _DESCRIPTION = """\
@@ -62,7 +62,7 @@ def _parser_of_run() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog="python -m braintrust_mistral run",
-        usage=_RUN.removeprefix("usage: "),
+        usage=_USAGE_OF_RUN,
         description=_DESCRIPTION,
         epilog=f"What the local Mistral of --local-mistral knows.\n{described()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -81,7 +81,9 @@ def run(command: Sequence[str], options: Options) -> int:
     with ExitStack() as services:
         try:
             rows = services.enter_context(RowFile(options.json)) if options.json else None
-            braintrust = services.enter_context(_braintrust(options.port, rows))
+            on_rows = rows.add if rows is not None else None
+            key = secrets.token_urlsafe(24)
+            braintrust = services.enter_context(LocalBraintrust(port=options.port, api_key=key, on_rows=on_rows))
         except OSError as error:
             screen.say(_refusal(error, options))
             return 2
@@ -178,11 +180,6 @@ def _write(screen: Screen, braintrust: LocalBraintrust, rows: RowFile | None, op
         screen.say(_written(options.json, rows.failure))
     if options.html:
         screen.say(_written(options.html, write_page(braintrust.rows, options.html, braintrust.attachments)))
-
-
-def _braintrust(port: int, rows: RowFile | None) -> LocalBraintrust:
-    api_key = secrets.token_urlsafe(24)
-    return LocalBraintrust(port=port, api_key=api_key, on_rows=rows.add if rows is not None else None)
 
 
 def _open(url: str, screen: Screen) -> None:

@@ -9,11 +9,8 @@ from typing import NamedTuple
 from braintrust_mistral.local.braintrust.thread import thread_of
 from braintrust_mistral.local.braintrust.totals import Totals, totals_of
 from braintrust_mistral.local.drawing.encoding import encodable
+from braintrust_mistral.local.drawing.picture import picture_of, tree_of
 from braintrust_mistral.local.json_types import Json
-
-
-SHOWN_ROLES = 12
-"""How many messages of a thread `described` tells by their roles."""
 
 
 class Trace(NamedTuple):
@@ -48,15 +45,11 @@ class Trace(NamedTuple):
         return encodable(self._tree(details), getattr(sys.stdout, "encoding", None))
 
     def _tree(self, details: bool = False) -> str:
-        from braintrust_mistral.local.drawing.picture import tree_of
-
         lines = tree_of(self.spans, details=details).plain.splitlines()
         return "\n".join(line.rstrip() for line in lines)
 
     def as_html(self) -> str:
         """Return the tree as a picture for a page, with the tree's text for those who do not see it."""
-        from braintrust_mistral.local.drawing.picture import picture_of
-
         svg = picture_of(self.spans)
         # As an image, its style is its own, and nothing in it can act.
         encoded = base64.b64encode(svg.encode()).decode()
@@ -75,18 +68,3 @@ def traces_of(spans: Iterable[Json]) -> list[Trace]:
         root_span_id = span.get("root_span_id") or span["id"]
         traces.setdefault(root_span_id, Trace(root_span_id, [])).spans.append(span)
     return list(traces.values())
-
-
-def described(trace: Trace) -> str:
-    """Return one line for below a trace's tree: its tokens, its cost, and what its thread shows."""
-    totals = trace.totals
-    if not totals.tokens:
-        counted = "no tokens"
-    else:
-        counted = f"{totals.tokens} tokens ({totals.prompt_tokens} in, {totals.completion_tokens} out)"
-        counted += ", of no known price" if totals.cost is None else f", ${totals.cost:.5f}"
-    roles = [message["role"] for message in trace.thread]
-    if not roles:
-        return f"{counted}; no thread, as no span is a model call with messages"
-    shown = " → ".join(roles if len(roles) <= SHOWN_ROLES else [*roles[: SHOWN_ROLES - 2], "…", roles[-1]])
-    return f"{counted}; thread of {len(roles)}: {shown}"

@@ -39,13 +39,16 @@ class LocalMistral(LocalServer):
 
     The `model` or else the `agent_id` of a request names the scenario that the answer follows; other names get a plain
     answer. Conversations know those of `scenarios`; chat, agents and fill-in-the-middle those of
-    `completion_scenarios`; responses those of `response_items`; realtime sessions, for
-    which `websockets` is needed, those of `realtime`. Everything but conversations also knows
-    the names in `delivery`, which break off or fail; what has neither a model nor an agent goes by the name of
-    its tool, index, library or workflow. A batch job answers each request as its endpoint would, and takes two
-    seconds. Any request may ask for one of the faults in `wire_faults`. The clients for Azure and for Google
-    Cloud are served as well. Any API key goes. `pace` multiplies all delays: 1.0 is lifelike, 0.0 does not wait.
-    `clock_offset` is how many seconds the service's clock is ahead of ours.
+    `completion_scenarios`; responses those of `response_items`; realtime sessions, for which `websockets` is needed,
+    those of `realtime`. Everything but conversations also knows the names in `delivery`, which break off or fail; what
+    has neither a model nor an agent goes by the name of its tool, index, library or workflow. A batch job answers each
+    request as its endpoint would, and takes two seconds. Any request may ask for one of the faults in `wire_faults`.
+    The clients for Azure and for Google Cloud are served as well. Any API key goes.
+
+    Args:
+        pace: multiplies all delays: 1.0 is lifelike, 0.0 does not wait.
+        clock_offset: how many seconds the service's clock is ahead of ours.
+        port: 0 takes a free one.
     """
 
     def __init__(self, *, pace: float = 1.0, clock_offset: float = 0.0, port: int = 0) -> None:

@@ -71,13 +71,10 @@ def to_browser_json(value: Any) -> str:
 
 
 def _data(traces: Iterable[Trace], only: Collection[str] | None = None) -> Json:
-    """Return these traces, with all of their spans or only with those of these ids.
-
-    Rows of datasets and feedback are in none: they are no spans.
-    """
+    """Return these traces, with all of their spans or only with those of these ids."""
     data: Json = {"traces": [], "spans": []}
     for trace in traces:
-        if not any(span.get("span_attributes") for span in trace.spans):
+        if not trace.is_of_spans:
             continue
         spans = [orderly(span) for span in trace.spans]
         thread = [(said.span["id"], said.field, said.position) for said in said_in(spans)]
