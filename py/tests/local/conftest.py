@@ -15,10 +15,6 @@ except ImportError:
     from mistralai import Mistral
 
 
-jsonpath_warns = pytest.mark.filterwarnings("ignore:ast\\..* is deprecated:DeprecationWarning")
-"""From Python 3.12 on, importing a dependency of mistralai 2 and 3 (jsonpath-python) warns."""
-
-
 class Http:
     """The service without an SDK, for what the SDKs hide."""
 

@@ -2,10 +2,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 DEFINITION: dict[str, Any] = {
     "model": "mistral-medium-latest",

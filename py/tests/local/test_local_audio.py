@@ -8,10 +8,8 @@ import pytest
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.forms import Upload, parsed_form
 from braintrust_mistral.local.mistral.media import pcm, wav
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 TRANSCRIPTIONS, SPEECH = "/v1/audio/transcriptions", "/v1/audio/speech"
 TEXT = " The next ferry leaves at half past two. Tickets are sold on board."

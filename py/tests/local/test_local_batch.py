@@ -6,10 +6,8 @@ from typing import Any
 import pytest
 
 from braintrust_mistral.local import LocalMistral
-from tests.local.conftest import Http, Mistral, jsonpath_warns
+from tests.local.conftest import Http, Mistral
 
-
-pytestmark = jsonpath_warns
 
 CHAT = {"messages": [{"role": "user", "content": "Hello"}]}
 

@@ -3,10 +3,8 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 CHAT = [{"role": "user", "content": "Hello"}]
 

@@ -5,10 +5,7 @@ import pytest
 from braintrust_mistral.local import LocalMistral
 from tests.helpers.clouds import CLOUDS, Cloud
 from tests.helpers.wire import answer, transports
-from tests.local.conftest import jsonpath_warns
 
-
-pytestmark = jsonpath_warns
 
 MESSAGES: Any = [{"role": "user", "content": "Where does Lisbon lie?"}]
 

@@ -9,10 +9,8 @@ from pydantic import BaseModel
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.completion_scenarios import COMPLETIONS
 from braintrust_mistral.local.mistral.delivery import DELIVERIES
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 CHAT, AGENTS, FIM = "/v1/chat/completions", "/v1/agents/completions", "/v1/fim/completions"
 MESSAGES = [{"role": "user", "content": "Hello"}]

@@ -6,10 +6,8 @@ import pytest
 
 from braintrust_mistral.local.mistral.documents import DOCUMENT_BYTES
 from tests.helpers.features import keeps
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 PDF = b"%PDF-1.7 not much of a document"
 DATA_URL = f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}"

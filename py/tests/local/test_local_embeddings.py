@@ -6,10 +6,8 @@ import pytest
 
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.embeddings import vector
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 PATH = "/v1/embeddings"
 

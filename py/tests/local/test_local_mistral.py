@@ -7,7 +7,7 @@ from braintrust.integrations.mistral.test_mistral import SENDS_METADATA
 
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.scenarios import SCENARIOS
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
 
 try:
@@ -15,8 +15,6 @@ try:
 except ImportError:
     from mistralai import Mistral
 
-
-pytestmark = jsonpath_warns
 
 FAILING = [name for name in SCENARIOS if name.startswith("http-")]
 # A short long stream: the SDKs take milliseconds for each event.

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import jsonpath_warns
-
 
 websockets = pytest.importorskip("websockets")
 realtime = pytest.importorskip("mistralai.extra.realtime")
@@ -16,8 +14,6 @@ from braintrust_mistral.local import LocalMistral  # noqa: E402
 from braintrust_mistral.local.mistral.audio import SEGMENTS  # noqa: E402
 from braintrust_mistral.local.mistral.media import pcm  # noqa: E402
 
-
-pytestmark = jsonpath_warns
 
 FORMAT: Any = {"encoding": "pcm_s16le", "sample_rate": 8_000}
 TEXT = "".join(text for _, _, text in SEGMENTS)

@@ -5,10 +5,8 @@ import pytest
 
 from braintrust_mistral.local import LocalMistral
 from braintrust_mistral.local.mistral.response_items import RESPONSES
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 PATH = "/v1/responses"
 NAMES = sorted({"long-stream-50", *RESPONSES} - {"long-stream"})

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from tests.helpers.features import needs
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
 
-pytestmark = [jsonpath_warns, pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")]
+pytestmark = pytest.mark.filterwarnings(r"ignore:warning. \*\* DEPRECATED:DeprecationWarning")
 
 
 @needs("beta.connectors.call_tool")

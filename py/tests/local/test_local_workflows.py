@@ -3,10 +3,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.features import needs
-from tests.local.conftest import Http, jsonpath_warns
+from tests.local.conftest import Http
 
-
-pytestmark = jsonpath_warns
 
 has_workflows = needs("workflows")
 

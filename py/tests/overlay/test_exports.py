@@ -68,9 +68,6 @@ print([name for name in sys.modules if re.search(r"[.]mistral[.](genai|resources
 def typed(make: Callable[..., Environment], wheel: str) -> Environment:
     """An environment with the wheel, and with a folder of this README's code and of the examples."""
     environment = make(*SDKS, *SERVICES, wheel)
-    local = environment.packages / "braintrust_mistral/local"
-    if not local.exists():
-        shutil.copytree(PROJECT / "src/braintrust_mistral/local", local)
     folder = environment.folder / "code"
     shutil.copytree(
         PROJECT / "examples",

@@ -96,12 +96,7 @@ def run(command: Sequence[str], options: Options) -> int:
         if options.open:
             _open(braintrust.page_url, screen)
         progress = _Progress(braintrust, screen, options)
-        while (status := program.wait(TICK)) is None:
-            if program.is_to_stop:
-                # The terminal is the shell's for a while.
-                screen.clear()
-                program.stop()
-            progress.update()
+        status = progress.follow(program)
         try:
             progress.finish()
             _write(screen, braintrust, rows, options)
@@ -124,7 +119,17 @@ class _Progress:
         self._options = options
         self._pause = 0.0
 
-    def update(self) -> None:
+    def follow(self, program: Program) -> int:
+        """Show what comes until the program ends, and return its exit status."""
+        while (status := program.wait(TICK)) is None:
+            if program.is_to_stop:
+                # The terminal is the shell's for a while.
+                self._screen.clear()
+                program.stop()
+            self._update()
+        return status
+
+    def _update(self) -> None:
         """Show the traces that have ended, and below them those that go on; a fault in that is not the program's."""
         if self._options.quiet or time.monotonic() < self._pause:
             return

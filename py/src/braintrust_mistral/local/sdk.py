@@ -25,6 +25,12 @@ ORGANIZATION = "local"
 LONGEST_FLUSH = 2.0
 """How long a process that leaves by `os._exit` is held up at most, in seconds."""
 
+# The projects and experiments of captures that are over, the stores that still take what comes late of them, and how
+# many captures are under way.
+_captured: set[str] = set()
+_stores: WeakSet[TraceStore] = WeakSet()
+_captures = 0
+
 
 def send_to(url: str, api_key: str) -> None:
     """Have all that the SDK sends from this process go to the local Braintrust at `url`, whatever the program says.
@@ -128,11 +134,6 @@ def keep_apart(object_ids: Iterable[str], store: TraceStore) -> None:
     queue = state._global_bg_logger.get().queue
     if "drain_all" not in vars(queue):
         queue.drain_all = _without_captured(queue.drain_all)
-
-
-_captured: set[str] = set()
-_stores: WeakSet[TraceStore] = WeakSet()
-_captures = 0
 
 
 def _without_captured(drain_all: Callable[[], list[Any]]) -> Callable[[], list[Any]]:

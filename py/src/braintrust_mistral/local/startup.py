@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypedDict
 
 from wrapt import register_post_import_hook, wrap_function_wrapper
@@ -81,11 +82,11 @@ def follow() -> None:
         return
     _is_following = True
     settings: Settings = json.loads(os.environ[RUN])
-    _after("braintrust", _set_up(settings))
+    _after("braintrust", partial(_set_up, settings))
     trace_imports()
     if settings["mistral_url"]:
         for name in _MISTRAL_CLIENTS:
-            _after(name, _redirection(settings["mistral_url"]))
+            _after(name, partial(_redirect, settings["mistral_url"]))
 
 
 def trace_imports() -> None:
@@ -96,7 +97,7 @@ def trace_imports() -> None:
     _traces_imports = True
     for parameter, names in LIBRARIES.items():
         for name in names:
-            _after(name, _tracing(parameter))
+            _after(name, partial(_trace, parameter))
 
 
 def _after(name: str, act: Callable[[Any], None]) -> None:
@@ -111,39 +112,30 @@ def _after(name: str, act: Callable[[Any], None]) -> None:
     register_post_import_hook(hook, name)
 
 
-def _set_up(settings: Settings) -> Callable[[Any], None]:
-    def set_up(braintrust: Any) -> None:
-        from braintrust_mistral.local.sdk import outlive_forks, send_to
+def _set_up(settings: Settings, braintrust: Any) -> None:
+    from braintrust_mistral.local.sdk import outlive_forks, send_to
 
-        send_to(settings["url"], settings["api_key"])
-        outlive_forks(settings["url"], settings["api_key"])
-        if braintrust.current_logger() is None:
-            braintrust.init_logger(project=settings["project"])
-
-    return set_up
+    send_to(settings["url"], settings["api_key"])
+    outlive_forks(settings["url"], settings["api_key"])
+    if braintrust.current_logger() is None:
+        braintrust.init_logger(project=settings["project"])
 
 
-def _tracing(parameter: str) -> Callable[[Any], None]:
-    def trace(_: Any) -> None:
-        import braintrust
+def _trace(parameter: str, _: Any) -> None:
+    import braintrust
 
-        auto_instrument: Callable[..., Any] = getattr(braintrust, "auto_instrument")  # noqa: B009
-        known = inspect.signature(auto_instrument).parameters
-        # What a later SDK traces, it traces with the first of these.
-        switches = {name: name == parameter or name not in LIBRARIES for name in known if known[name].default is True}
-        if parameter in switches:
-            auto_instrument(**switches)
-
-    return trace
+    auto_instrument: Callable[..., Any] = getattr(braintrust, "auto_instrument")  # noqa: B009
+    known = inspect.signature(auto_instrument).parameters
+    # What a later SDK traces, it traces with the first of these.
+    switches = {name: name == parameter or name not in LIBRARIES for name in known if known[name].default is True}
+    if parameter in switches:
+        auto_instrument(**switches)
 
 
-def _redirection(url: str) -> Callable[[Any], None]:
-    def redirect(module: Any) -> None:
-        def construct(wrapped: Callable[..., None], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given = inspect.signature(wrapped).bind_partial(*args, **kwargs)
-            given.arguments |= {"server_url": url, "api_key": given.arguments.get("api_key") or "local"}
-            wrapped(*given.args, **given.kwargs)
+def _redirect(url: str, module: Any) -> None:
+    def construct(wrapped: Callable[..., None], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = inspect.signature(wrapped).bind_partial(*args, **kwargs)
+        given.arguments |= {"server_url": url, "api_key": given.arguments.get("api_key") or "local"}
+        wrapped(*given.args, **given.kwargs)
 
-        wrap_function_wrapper(module, "Mistral.__init__", construct)
-
-    return redirect
+    wrap_function_wrapper(module, "Mistral.__init__", construct)
