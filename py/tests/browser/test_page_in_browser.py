@@ -12,7 +12,7 @@ import requests
 from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.page import write
 from tests.browser.conftest import OpenTab, Tab
-from tests.helpers.rows import Row, large_trace, row
+from tests.helpers.rows import Row, large_trace, row, send
 
 
 IMAGE = base64.b64decode(
@@ -414,10 +414,6 @@ def test_parents_may_be_missing_or_their_own_descendants(open_tab: OpenTab, save
     tab = open_tab(saved([root, orphan, one, other, own, timeless]))
     rows = tab.rows().evaluate_all("(rows) => rows.map((row) => [row.ariaLabel.split(', ')[0], row.ariaLevel])")
     assert dict(rows) == {"root": "1", "timeless": "2", "orphan": "1", "own": "1", "one": "1", "other": "2"}
-
-
-def send(bt: LocalBraintrust, *rows: Row) -> None:
-    requests.post(f"{bt.url}/logs3", json={"rows": rows, "api_version": 2}, timeout=10).raise_for_status()
 
 
 def test_the_live_page_shows_spans_as_they_come(open_tab: OpenTab) -> None:

@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 import requests
 
-from braintrust_mistral.local import LocalMistral
+from braintrust_mistral.local import LocalBraintrust, LocalMistral
 
 
 try:
@@ -56,6 +56,12 @@ def mistral(service: LocalMistral) -> LocalMistral:
     service.requests.clear()
     service.conversations.clear()
     return service
+
+
+@pytest.fixture
+def bt() -> Iterator[LocalBraintrust]:
+    with LocalBraintrust() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import requests
 
 from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.braintrust import service as service_module
+from tests.helpers.rows import send
 
 
 # An application in a process of its own: the SDK logs in once and for all.
@@ -50,18 +51,8 @@ def logged() -> Iterator[LocalBraintrust]:
         yield bt
 
 
-@pytest.fixture
-def bt() -> Iterator[LocalBraintrust]:
-    with LocalBraintrust() as service:
-        yield service
-
-
 def named(spans: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return next(span for span in spans if span["span_attributes"]["name"] == name)
-
-
-def send(bt: LocalBraintrust, *rows: dict[str, Any]) -> None:
-    requests.post(f"{bt.url}/logs3", json={"rows": rows, "api_version": 2}, timeout=10).raise_for_status()
 
 
 def test_spans_arrive_as_trees(logged: LocalBraintrust) -> None:

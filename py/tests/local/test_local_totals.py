@@ -12,10 +12,9 @@ from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.braintrust.thread import thread_of
 from braintrust_mistral.local.braintrust.totals import cost_of, totals_of
 from braintrust_mistral.local.braintrust.traces import Trace, traces_of
+from braintrust_mistral.local.json_types import Json
 from braintrust_mistral.local.report import described
 
-
-Json = dict[str, Any]
 
 LARGE = {"provider": "mistral", "model": "mistral-large-latest"}
 USAGE = {"prompt_tokens": 1_000, "completion_tokens": 100, "tokens": 1_100}

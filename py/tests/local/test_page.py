@@ -1,6 +1,5 @@
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from braintrust_mistral.local import LocalBraintrust
 from braintrust_mistral.local.braintrust.totals import totals_of
 from braintrust_mistral.local.page import html, write
 from braintrust_mistral.local.page.data import data_of, data_since, to_browser_json
-from tests.helpers.rows import BEGIN, row
+from tests.helpers.rows import BEGIN, row, send
 
 
 PIXELS = b"\x89PNG pixels"
@@ -55,16 +54,6 @@ class Page(HTMLParser):
     def policy(self) -> dict[str, str]:
         (content,) = (attrs["content"] for _, attrs in self.tags if "http-equiv" in attrs)
         return dict(rule.split(" ", 1) for rule in str(content).split("; "))
-
-
-@pytest.fixture
-def bt() -> Iterator[LocalBraintrust]:
-    with LocalBraintrust() as service:
-        yield service
-
-
-def send(bt: LocalBraintrust, *rows: dict[str, Any]) -> None:
-    requests.post(f"{bt.url}/logs3", json={"rows": rows, "api_version": 2}, timeout=10).raise_for_status()
 
 
 def get(bt: LocalBraintrust, path: str, **headers: str) -> requests.Response:

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from braintrust_mistral.local.braintrust import store as store_module
 from braintrust_mistral.local.braintrust.rows import spans_of
 from braintrust_mistral.local.braintrust.store import TraceStore
+from braintrust_mistral.local.json_types import Json
 
-
-Json = dict[str, Any]
 
 TEXT = "x" * 1_000
 
