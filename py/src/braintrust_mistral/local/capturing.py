@@ -59,7 +59,7 @@ class CapturedTraces(Sequence[Trace]):
 
 
 @contextmanager
-def capture(*, instrument: bool = True) -> Generator[CapturedTraces, None, None]:
+def capture() -> Generator[CapturedTraces, None, None]:
     """Capture all traces that this process makes in the block, in whichever thread, and keep them on this machine.
 
         with capture() as traces:
@@ -68,13 +68,10 @@ def capture(*, instrument: bool = True) -> Generator[CapturedTraces, None, None]
 
     They pass through the masking function and the span customizers, as on their way to Braintrust. A logger that the
     program has set up goes on, but what it logs arrives here; without one, there is one for the block. What was logged
-    before is sent first, where it belongs. One capture at a time: there is one SDK in a process.
-
-    Args:
-        instrument: whether to trace all that `auto_instrument()` traces, of what is imported. It stays traced.
+    before is sent first, where it belongs. One capture at a time: there is one SDK in a process. What the program has
+    imported or imports, of all that `auto_instrument()` traces, is traced from now on, after the block as well.
     """
-    if instrument:
-        trace_imports()
+    trace_imports()
     api_key = secrets.token_urlsafe(24)
     with LocalBraintrust(api_key=api_key, namespace=_NAMESPACE) as braintrust:
         traces = CapturedTraces(braintrust)

@@ -31,7 +31,7 @@ class Screen:
         live: whether a text that changes may be shown.
     """
 
-    def __init__(self, stream: TextIO, *, live: bool = True) -> None:
+    def __init__(self, stream: TextIO, *, live: bool) -> None:
         self._stream = stream
         self._console = Console(file=stream)
         self._is_live = live and stream.isatty() and not self._console.is_dumb_terminal

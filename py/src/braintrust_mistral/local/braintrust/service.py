@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
 
-from braintrust_mistral.local.braintrust.store import KEPT_BYTES, TraceStore
+from braintrust_mistral.local.braintrust.store import TraceStore
 from braintrust_mistral.local.braintrust.totals import mean_scores
 from braintrust_mistral.local.braintrust.traces import Trace
 from braintrust_mistral.local.json_types import Json
@@ -55,7 +55,6 @@ class LocalBraintrust(LocalServer):
     Args:
         port: 0 takes a free one.
         api_key: the only key to accept, for requests to this machine by its own names; other requests are refused.
-        kept_bytes: how much of rows to keep; see `TraceStore`.
         namespace: what makes the ids of projects and experiments those of this Braintrust.
         on_rows: called with rows as they arrive, in the server's thread.
     """
@@ -65,11 +64,10 @@ class LocalBraintrust(LocalServer):
         *,
         port: int = 0,
         api_key: str | None = None,
-        kept_bytes: int = KEPT_BYTES,
         namespace: str = _ORGANIZATION_ID,
         on_rows: Callable[[list[Json]], None] | None = None,
     ) -> None:
-        self.store = TraceStore(kept_bytes)
+        self.store = TraceStore()
         """The traces, put together as their rows come."""
         self.attachments: dict[str, bytes] = {}
         """The uploaded attachments, by the key in their reference: the latest, up to `KEPT_ATTACHMENT_BYTES`."""

@@ -289,6 +289,6 @@ def words(content: str) -> list[str]:
     return re.findall(r"\s*\S+|\s+$", content)
 
 
-def slices(content: str, length: int = 12) -> list[str]:
+def slices(content: str) -> list[str]:
     """Return text cut without regard to what it says, as arguments are: in the middle of JSON strings and keys."""
-    return [content[start : start + length] for start in range(0, len(content), length)]
+    return [content[start : start + 12] for start in range(0, len(content), 12)]
