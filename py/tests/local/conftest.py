@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest_asyncio
 import requests
 
 from braintrust_mistral.local import LocalBraintrust, LocalMistral
+from tests.helpers.traced import Traced
 
 
 try:
@@ -80,3 +82,8 @@ async def async_sdk(service: LocalMistral) -> AsyncIterator[Mistral]:
 @pytest.fixture
 def http(mistral: LocalMistral) -> Http:
     return Http(mistral.url)
+
+
+@pytest.fixture
+def traced(tmp_path: Path) -> Traced:
+    return Traced(tmp_path)
