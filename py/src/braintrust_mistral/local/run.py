@@ -36,6 +36,7 @@ _logger = logging.getLogger(__name__)
 TICK = 0.1
 """How often to look for what is new, in seconds."""
 
+_NOT_AT_WORK = "braintrust-mistral is not at work when this Python starts, so that nothing would be traced below it."
 _NOTHING_ARRIVED = (
     "No span arrived. Traced are the libraries that braintrust.auto_instrument() knows, in Python programs of the "
     "environment that braintrust-mistral is installed in, and what a program logs with braintrust itself."
@@ -74,9 +75,7 @@ def run(command: Sequence[str], options: Options) -> int:
     """
     screen = Screen(sys.stderr, live=not options.quiet)
     if path_hook not in sys.path_hooks and os.environ.get(SWITCH) != "0":
-        screen.say(
-            "braintrust-mistral is not at work when this Python starts, so that nothing would be traced below it."
-        )
+        screen.say(_NOT_AT_WORK)
         return 2
     with ExitStack() as services:
         try:
