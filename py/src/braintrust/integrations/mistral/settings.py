@@ -48,6 +48,8 @@ def settings() -> Settings:
 
 def is_on(name: str, *, default: bool) -> bool:
     """Return what an environment variable that says yes or no says now; `default` where it says neither."""
+    if name not in os.environ:
+        return default
     value = _value_of(name).lower()
     return value in _ON or (default and value not in _OFF)
 

@@ -1,6 +1,5 @@
 """Client-side runs as one trace: the run's span, the requests below it, and the functions it executes, live."""
 
-import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -104,11 +103,8 @@ class Run(OngoingCall):
         arguments = _arguments(method, positional, named)
         run = cls(name, _read_request(arguments, stream=name == "run_stream").built_from(prompt))
         run.add_decisions(arguments)
+        run.context = run.span.as_current(current_run, run.state)
         return run
-
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which requests and functions are the run's."""
-        return self.span.as_current(current_run, self.state)
 
     def failed(self, error: BaseException) -> None:
         """End the span with what came of the run, and with what the caller is about to see."""
@@ -170,9 +166,8 @@ class _StreamedRun(Run):
 class _LeftOutRun(OngoingCall):
     """A streamed run that is left out of what is sampled, and so is all that it does."""
 
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which what is called is left out as well."""
-        return leaving_out()
+    def __init__(self) -> None:
+        self.context = leaving_out()
 
     def returned(self, result: Any) -> "_LeftOutStream":
         """Return the stream that the caller gets."""

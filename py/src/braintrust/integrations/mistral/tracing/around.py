@@ -9,17 +9,14 @@ from ..patching import Wrapper
 from .sampling import leaving_out
 
 
-_NOTHING = contextlib.nullcontext()
-
-
 class OngoingCall:
-    """A call that is traced while it is made; a fault in one of these is reported, and the call goes on."""
+    """A call that is traced while it is made; a fault in its methods is reported, and the call goes on.
 
-    __slots__ = ()
+    Attributes:
+        context: what the call is made in.
+    """
 
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which the call is to be made."""
-        return _NOTHING
+    context: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
 
     def failed(self, error: BaseException) -> None:
         """Know what the call raised, which its caller is about to see."""
@@ -45,7 +42,7 @@ def around(begin: Begin) -> Wrapper:
             with leaving_out():
                 return wrapped(*args, **kwargs)
         try:
-            with _inside(ongoing):
+            with ongoing.context:
                 result = wrapped(*args, **kwargs)
         except BaseException as error:
             _failed(ongoing, error)
@@ -66,7 +63,7 @@ def around_async(begin: Begin) -> Wrapper:
             with leaving_out():
                 return await wrapped(*args, **kwargs)
         try:
-            with _inside(ongoing):
+            with ongoing.context:
                 result = await wrapped(*args, **kwargs)
         except BaseException as error:
             _failed(ongoing, error)
@@ -75,11 +72,6 @@ def around_async(begin: Begin) -> Wrapper:
         return result if replacement is None else replacement
 
     return call
-
-
-@guarded(fallback=_NOTHING)
-def _inside(ongoing: OngoingCall) -> contextlib.AbstractContextManager[object]:
-    return ongoing.inside()
 
 
 @guarded(fallback=None)

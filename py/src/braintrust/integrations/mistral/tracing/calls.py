@@ -1,6 +1,5 @@
 """The traced call, sync and async."""
 
-import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -31,8 +30,6 @@ def traced_async(operation: Operation | Callable[[Any], Operation]) -> Wrapper:
 
 class TracedCall(OngoingCall):
     """One call of a traced method: opens its span, and closes it or hands it on to the stream that was returned."""
-
-    __slots__ = ("_operation", "_read", "_readers", "_request", "_run_request", "span")
 
     def __init__(self, operation: Operation, resource: Any, request: Request) -> None:
         self._operation = operation
@@ -65,14 +62,11 @@ class TracedCall(OngoingCall):
         provider = provider_of(type(resource))
         if provider != MISTRAL.name:
             request = request.sent_to(provider, _deployment_host(resource, named.get("server_url")))
-        return cls(operation, resource, request)
-
-    def inside(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which the calls that the method makes have the spans that its row says."""
-        calls = self._operation.calls_inside
-        if calls is CallsInside.NONE:
-            return super().inside()
-        return self.span.as_current(silenced, calls is CallsInside.SILENT or silenced.get())
+        call = cls(operation, resource, request)
+        if operation.calls_inside is not CallsInside.NONE:
+            is_silent = operation.calls_inside is CallsInside.SILENT
+            call.context = call.span.as_current(silenced, is_silent or silenced.get())
+        return call
 
     def failed(self, error: BaseException) -> None:
         """End the span with the exception that the caller is about to see."""
