@@ -42,9 +42,10 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 17px; font-weight: 600 } .row { font-weight: 600 } .small { font-size: 11px; fill: #59636e }
 .side { text-anchor: end } .other { fill: #afb8c1 } .ours { fill: #fa500f } .gap { fill: #ffffff }
 .page { fill: #ffffff } .one { stroke: #59636e; stroke-dasharray: 2 3 }
+.cost { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
 @media (prefers-color-scheme: dark) {
   text { fill: #f0f6fc } .small { fill: #9198a1 } .other { fill: #656c76 } .gap, .page { fill: #0d1117 }
-  .one { stroke: #9198a1 }
+  .one { stroke: #9198a1 } .cost { stroke: #0d1117 }
 }"""
 
 
@@ -71,9 +72,12 @@ def svg(report: Report) -> str:
 def _add_row(parts: list[str], line: Line, y: int) -> int:
     """Draw a row from `y` downwards, and return where the next one goes."""
     parts.append(_text(_MARGIN, y, line.figure.title, "row"))
-    top = y + 8
-    y = top
-    for side, median, ratio in _bars(line):
+    bars = list(_bars(line))
+    y += 8
+    one = _BARS_AT + _UNIT
+    # Below the costs, which it would strike out.
+    parts.append(f'<line class="one" x1="{one}" y1="{y - 3}" x2="{one}" y2="{y + len(bars) * _STEP - 2}"/>')
+    for side, median, ratio in bars:
         parts.append(_text(_BARS_AT - 8, y + 12, _SIDES[side], "side"))
         length = round(max(0.0, min(ratio, _MOST)) * _UNIT)
         kind = "ours" if side is Side.OURS else "other"
@@ -81,10 +85,9 @@ def _add_row(parts: list[str], line: Line, y: int) -> int:
         if ratio > _MOST:
             parts.append(f'<rect class="gap" x="{_BARS_AT + length - 16}" y="{y}" width="4" height="{_BAR}"/>')
         times = "" if side is Side.OURS else f", {number(ratio)}x"
-        parts.append(_text(_BARS_AT + length + 6, y + 12, f"{number(median)} {line.figure.unit}{times}".strip()))
+        cost = f"{number(median)} {line.figure.unit}{times}".strip()
+        parts.append(_text(_BARS_AT + length + 6, y + 12, cost, "cost"))
         y += _STEP
-    one = _BARS_AT + _UNIT
-    parts.append(f'<line class="one" x1="{one}" y1="{top - 3}" x2="{one}" y2="{y - 2}"/>')
     return y + 24
 
 
