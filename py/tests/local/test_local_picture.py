@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -136,7 +136,11 @@ SPANS = st.fixed_dictionaries(
 TRACES = st.lists(SPANS, min_size=1, max_size=6, unique_by=lambda drawn: drawn["span_id"])
 
 
+WIDE_NAMES = {"name": "\u65e5\u672c\u8a9e" * 15, "type": "0000000\u65e5"}
+
+
 @given(spans=TRACES, width=st.integers(65, 140))
+@example(spans=[{"id": "a", "span_id": "a", "span_attributes": WIDE_NAMES}], width=65)
 def test_whatever_a_trace_holds_is_drawn_within_the_terminal_and_commands_it_nothing(
     spans: list[dict[str, Any]], width: int
 ) -> None:

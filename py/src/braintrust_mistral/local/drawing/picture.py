@@ -208,7 +208,7 @@ def _name(span: Json) -> str:
 
 
 def _kind(span: Json) -> str:
-    return printable(span["span_attributes"].get("type") or "")[:8]
+    return set_cell_size(printable(span["span_attributes"].get("type") or ""), 8).rstrip()
 
 
 def _start(span: Json) -> float:
