@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 
 # A machine may be slow for a while, and no test asserts a time.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
+# The same examples each time: a change is to fail for what it did.
+hypothesis.settings.register_profile("reproducible", hypothesis.settings.get_profile("patient"), derandomize=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 
 def reported_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
