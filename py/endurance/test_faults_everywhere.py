@@ -62,6 +62,7 @@ ONCE = frozenset(
         "tracing.handover.prepare",
         "tracing.mcp_sessions.traced_sessions",
         "tracing.sessions.traced_connect",
+        "traced_methods.TracedMethods.all_wrappers",
     }
 )
 """What fails while the integration is imported has the overlay fall back to the SDK's own, as its tests show, and what

@@ -304,7 +304,7 @@ def _llm_spans() -> Finding:
     if llm_spans.llm_spans_enabled(None):
         return Finding("llm spans", "ok", f"on by {name}")
     value = os.environ.get(name, "")
-    if value.strip().lower() in ("", "0", "false", "no", "off"):
+    if not value.strip() or not llm_spans.is_on(name, default=True):
         return Finding("llm spans", "ok", f"off; {name}=true turns them on")
     return Finding("llm spans", "note", f"off: {name} is {value!r}", "Say true or 1 to turn them on.")
 

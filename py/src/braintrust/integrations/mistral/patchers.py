@@ -10,7 +10,7 @@ from braintrust.integrations.versioning import detect_module_version, version_sa
 
 from .faults import guarded
 from .llm_spans import llm_spans_decided_for, set_llm_spans
-from .patching import MethodPatcher, MethodPatchers, ResourcePatcher, Wrapper, traced_class
+from .patching import MethodPatcher, MethodPatchers, ResourcePatcher, Wrapper, method_name, traced_class
 from .providers import AZURE, MISTRAL, VERTEX, Provider, is_sdk_class
 
 
@@ -230,7 +230,7 @@ def _trace_attribute(owner: Any, name: str, llm_spans: bool | None) -> bool:
                 _trace_property(target, part, patcher)
                 target = None
             target = getattr(target, part, None)
-        if any(hasattr(target, method) for method, _ in resource.methods.all_wrappers()):
+        if any(hasattr(target, method_name(method)) for method in patcher.sub_patchers):
             found = True
             _trace_resource(target, patcher, llm_spans)
     return found

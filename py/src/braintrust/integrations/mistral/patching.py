@@ -78,7 +78,7 @@ class MethodPatcher(FunctionWrapperPatcher):
         request; and below a method that overrides the SDK's, it is the SDK's that is traced. A function that was set
         on the object itself hides the class's, and is wrapped where it is.
         """
-        name = cls.target_path.rpartition(".")[2]
+        name = method_name(cls)
         with cls.lock:
             own = getattr(target, "__dict__", {}).get(name)
             if own is None:
@@ -98,6 +98,11 @@ class MethodPatcher(FunctionWrapperPatcher):
 
         # A method of this class, as `has_patch_marker` looks for.
         return types.MethodType(call, cls)
+
+
+def method_name(patcher: type[FunctionWrapperPatcher]) -> str:
+    """Return the name of the method that is patched, without that of its class."""
+    return patcher.target_path.rpartition(".")[2]
 
 
 class MethodPatchers:

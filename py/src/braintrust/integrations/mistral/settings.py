@@ -59,8 +59,7 @@ def _content() -> bool:
     if value not in _ON | _OFF | {""}:
         # Whoever set it meant to keep something back.
         _warn(CONTENT, "true or false", "content is left out")
-        return False
-    return is_on(CONTENT, default=True)
+    return value in _ON | {""}
 
 
 def _max_attachment_bytes() -> int | None:
